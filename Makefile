@@ -1,0 +1,39 @@
+# Everything below works on a fresh Debian 12 machine as root with python3, make and apt.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help install check fix test demo locks wheel clean
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## the virtual environment, from the hashed lock
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): locks/dev.txt pyproject.toml $(VENV)/bin/pip
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: install ## format, lint, types; writes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: install ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+locks: ## resolve the dependencies again
+	$(BIN)/pip install -q uv
+	cd locks && for part in "runtime:" "browser:--extra browser" "dev:--all-extras --group ../pyproject.toml:dev"; do \
+	  ../$(BIN)/uv pip compile ../pyproject.toml $${part#*:} --quiet --generate-hashes --no-header --no-annotate \
+	    --python-version 3.11 -o $${part%%:*}.txt; done
+
+clean: ## remove what was built here; the sandbox's cache stays
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
