@@ -97,9 +97,7 @@ class Metric:
         wrong = [name for name in self.attributes if not _ATTRIBUTE_NAME.fullmatch(name)]
         if wrong:
             raise ValueError(f"metric {self.name}: attribute names {wrong}: lower-case words are expected")
-        if (self.kind is Kind.HISTOGRAM) != bool(self.bounds) or list(self.bounds) != sorted(
-            set(self.bounds)
-        ):
+        if (self.kind is Kind.HISTOGRAM) != bool(self.bounds) or list(self.bounds) != sorted(set(self.bounds)):
             raise ValueError(f"metric {self.name}: ascending bounds go with a histogram, and only with one")
 
     def __call__(self, value: Value, *attributes: str, start: float | None = None) -> Sample:
@@ -319,13 +317,13 @@ class Per(StrEnum):
     DATABASE = "database"
 
 
-D = TypeVar("D", contravariant=True)
+D_contra = TypeVar("D_contra", contravariant=True)
 O = TypeVar("O")  # noqa: E741 - options
 S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exporter(Generic[D, O, S]):
+class Exporter(Generic[D_contra, O, S]):
     """One thing that is read.
 
     ``collect`` yields samples or raises `errors.TargetError`; a run that raises publishes nothing. What is not there
@@ -337,7 +335,7 @@ class Exporter(Generic[D, O, S]):
     reads: TargetKind
     metrics: tuple[Metric, ...]
     options: type[O]
-    collect: Callable[[D, O, S], AsyncIterator[Sample]]
+    collect: Callable[[D_contra, O, S], AsyncIterator[Sample]]
     state: Callable[[], S]
     per: Per = Per.TARGET
     every: float = 15.0
@@ -402,7 +400,7 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe(Generic[D, O]):
+class Probe(Generic[D_contra, O]):
     """One business flow over one transport.
 
     ``run`` goes through ``steps``, registering an undo for each change. ``sweep`` undoes what killed runs left.
@@ -415,8 +413,8 @@ class Probe(Generic[D, O]):
     drives: TargetKind
     options: type[O]
     steps: tuple[str, ...]
-    run: Callable[[D, O, Transaction], Awaitable[None]]
-    sweep: Callable[[D, O, SweepOrder], Awaitable[Swept]]
+    run: Callable[[D_contra, O, Transaction], Awaitable[None]]
+    sweep: Callable[[D_contra, O, SweepOrder], Awaitable[Swept]]
     every: float = 60.0
     deadline: float = 30.0
     undo_within: float = 15.0
