@@ -7,6 +7,7 @@ the kernel gave to somebody else meanwhile is never signalled.
 
 import json
 import os
+import pwd
 import secrets
 import signal
 import socket
@@ -261,7 +262,9 @@ def _environment(spec: Spec) -> dict[str, str]:
 
 
 def _identity(user: str | None) -> dict[str, Any]:
-    return {"user": user, "group": user, "extra_groups": []} if user else {}
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def _born(pid: int) -> int | None:
