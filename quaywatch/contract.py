@@ -322,13 +322,22 @@ O = TypeVar("O")  # noqa: E741 - options
 S = TypeVar("S")
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The columns of one table that an exporter must be allowed to select, and no more than these."""
+
+    table: str
+    columns: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporter(Generic[D_contra, O, S]):
     """One thing that is read.
 
     ``collect`` yields samples or raises `errors.TargetError`; a run that raises publishes nothing. What is not there
     (a module that is not installed) is absence: no sample, no error. ``state`` is its own small memory, one for each
-    target and database, made by the runtime. ``every`` and ``deadline`` are defaults in seconds.
+    target and database, made by the runtime. ``every`` and ``deadline`` are defaults in seconds. ``grants`` is what it
+    reads beyond the role ``pg_monitor``; a table that a database lacks needs none there.
     """
 
     name: str
@@ -340,6 +349,7 @@ class Exporter(Generic[D_contra, O, S]):
     per: Per = Per.TARGET
     every: float = 15.0
     deadline: float = 5.0
+    grants: tuple[Grant, ...] = ()
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------
