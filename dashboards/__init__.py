@@ -1,1 +1,29 @@
-"""Room of Quaywatch."""
+"""Dashboards as code: builders over the metric catalogue, rendered to classic Grafana JSON.
+
+A panel names metrics as the catalogue does; one that does not exist is an error at rendering, not an empty panel at
+night. The catalogue and the translation to the store's names are passed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+from .builder import Dashboard, Names
+from .can_we_ship import can_we_ship
+
+DASHBOARDS: tuple[Callable[[Names], Dashboard], ...] = (can_we_ship,)
+
+
+def render(names: Names) -> Iterator[tuple[str, str]]:
+    """File name and JSON text of every dashboard, the same for the same catalogue.
+
+    Raises:
+        KeyError: when a panel names a metric that the catalogue lacks.
+    """
+    for build in DASHBOARDS:
+        dashboard = build(names)
+        yield f"{dashboard.uid}.json", json.dumps(dashboard.to_json(), indent=2, sort_keys=True) + "\n"
+
+
+__all__ = ["DASHBOARDS", "Dashboard", "Names", "render"]
