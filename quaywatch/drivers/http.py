@@ -1,0 +1,192 @@
+"""HTTP: one client for each target, with a deadline on each exchange and a bound on each answer.
+
+Requests say who asks and bear the ``traceparent`` of the current span. Redirects are not followed: a target is what its
+URL says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from opentelemetry.propagate import inject
+
+from quaywatch import __version__
+from quaywatch.errors import ConfigError, ConnectError, ParseError, TargetError
+
+from .deadline import deadline
+from .network import connect_error
+
+USER_AGENT: Final = f"Quaywatch/{__version__}"
+MAX_ANSWER: Final = 16 * 1024 * 1024
+"""Bytes of an answer past which it is not read on."""
+GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
+"""What a proxy says when the server behind it does not answer."""
+_CLOSE_WITHIN: Final = 0.5
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAddress:
+    """Where an HTTP target is.
+
+    Args:
+        url: scheme, host, port and the path that goes before every other.
+        ca_file: certificates that are trusted instead of the system's.
+        answer_within: seconds for one exchange, connecting included.
+    """
+
+    url: str
+    ca_file: str | None = None
+    answer_within: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A whole answer; ``seconds`` from the request to its last byte."""
+
+    status: int
+    body: bytes
+    seconds: float
+    content_type: str
+
+
+class HttpServer:
+    """A server that speaks HTTP."""
+
+    def __init__(self, address: HttpAddress) -> None:
+        self._address = address
+        self._url = address.url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+        self._ended = False
+
+    async def ping(self) -> None:
+        """One answer, whatever it says, unless a proxy says that nobody is behind it.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        refuse_gateway(await self.get("/"), self._url)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """The answer to a GET, whatever its status.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        return await self.request("GET", path, headers=headers)
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """The answer to a POST, whatever its status.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        return await self.request("POST", path, body=body, headers=headers)
+
+    async def request(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """One exchange.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        session = self._opened()
+        traced = dict(headers or {})
+        inject(traced)
+        with _http_errors(self._url):
+            async with deadline(self._address.answer_within, f"{self._url}: {method} {path}"):
+                started = time.monotonic()
+                async with session.request(
+                    method, self._url + path, data=body, headers=traced, allow_redirects=False
+                ) as response:
+                    content = await _read(response, self._url)
+                    return HttpAnswer(response.status, content, time.monotonic() - started, response.content_type)
+
+    async def close(self) -> None:
+        """Let go of every connection; never raises, and is done after half a second at most."""
+        self._ended = True
+        if self._session is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN):
+                    await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._ended:
+            raise ConnectError("this driver was closed")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=_tls(self._address.ca_file)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+                # The bound is ours: one deadline around each exchange.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            )
+        return self._session
+
+
+def refuse_gateway(answer: HttpAnswer, where: str) -> None:
+    """Nothing, unless a proxy says that the server behind it does not answer.
+
+    Raises:
+        ConnectError: when it does.
+    """
+    if answer.status in GATEWAY_STATUSES:
+        code = str(answer.status)
+        raise ConnectError(f"{where}: the proxy in front says {code}", remedy="look at the server behind it", code=code)
+
+
+async def _read(response: aiohttp.ClientResponse, where: str) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            response.close()
+            raise ParseError(f"{where}: the answer is longer than {MAX_ANSWER} bytes")
+    return bytes(content)
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigError(f"{ca_file}: no certificates can be read from it, a PEM file is allowed") from error
+
+
+@contextmanager
+def _http_errors(where: str) -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        raise _client_error(error, where) from error
+    except OSError as error:
+        raise connect_error(error, where) from error
+
+
+def _client_error(error: aiohttp.ClientError, where: str) -> TargetError:
+    cause = _network_cause(error)
+    if cause is not None:
+        return connect_error(cause, where)
+    match error:
+        case aiohttp.InvalidURL():
+            return ConnectError(f"{where}: this is no URL", remedy="check the url of this target")
+        case aiohttp.ClientResponseError():
+            return ParseError(f"{where}: the answer is not HTTP", remedy="check the url of this target")
+    return ConnectError(f"{where}: the connection was cut before the answer was whole")
+
+
+def _network_cause(error: aiohttp.ClientError) -> OSError | None:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error.certificate_error if isinstance(error.certificate_error, OSError) else None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error
+    return error if isinstance(error, OSError) else None
