@@ -1,0 +1,265 @@
+"""Replication as both sides of it see it: raw parts, right when the primary is idle and when the standby is cut off.
+
+No single number called lag tells the truth: the time since the last replayed transaction grows on an idle primary, and
+"all that was received is replayed" holds on a standby that has lost its primary. So bytes and times are kept apart,
+and whether the receiver is connected is said always. The primary's clock and the standby's are never compared, except
+in the age of a standby's last reply. The role ``pg_monitor`` is enough.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from quaywatch.contract import Exporter, Kind, Metric, Postgres, Row, Sample, TargetKind
+from quaywatch.errors import PermissionDeniedError
+
+RECOVERY = Metric("postgresql.recovery", Kind.GAUGE, "", "1 on a standby, 0 on a primary.")
+TIMELINE = Metric("postgresql.timeline", Kind.GAUGE, "", "The timeline; the first one is 1, a promotion adds one.")
+
+STANDBYS = Metric(
+    "postgresql.replication.standbys",
+    Kind.UPDOWN,
+    "{standby}",
+    "Receivers of the write-ahead log that are connected here, by state. streaming is always there, also when 0.",
+    ("state",),
+)
+EXPECTED = Metric(
+    "postgresql.replication.standbys.expected",
+    Kind.GAUGE,
+    "{standby}",
+    "How many standbys the configuration expects. Only on a primary, and only where it is configured.",
+)
+LAG = Metric(
+    "postgresql.replication.standby.lag",
+    Kind.GAUGE,
+    "By",
+    "Write-ahead log that a standby has not yet been sent, or has not yet written, flushed or replayed.",
+    ("standby", "stage"),
+)
+DELAY = Metric(
+    "postgresql.replication.standby.delay",
+    Kind.GAUGE,
+    "s",
+    "How long a commit here took to be written, flushed or replayed there, as of the standby's last reply. 0 when it"
+    " streams and has everything; absent when it is behind and nothing was measured.",
+    ("standby", "stage"),
+)
+REPLY_AGE = Metric(
+    "postgresql.replication.standby.reply.age",
+    Kind.GAUGE,
+    "s",
+    "Time since the standby's last reply, by its clock. About ten seconds at most while the line is well.",
+    ("standby",),
+)
+SLOT_RETAINED = Metric(
+    "postgresql.replication.slot.retained",
+    Kind.GAUGE,
+    "By",
+    "Write-ahead log that is kept for a replication slot.",
+    ("slot", "slot_type"),
+)
+SLOT_ACTIVE = Metric(
+    "postgresql.replication.slot.active",
+    Kind.GAUGE,
+    "",
+    "1 when somebody reads from the replication slot, else 0.",
+    ("slot", "slot_type"),
+)
+
+CONNECTED = Metric(
+    "postgresql.replication.receiver.connected",
+    Kind.GAUGE,
+    "",
+    "1 on a standby that streams from its primary, 0 on one that does not. Absent on a primary.",
+)
+MESSAGE_AGE = Metric(
+    "postgresql.replication.receiver.last_message.age",
+    Kind.GAUGE,
+    "s",
+    "Time since the primary was last heard of; an idle one speaks every half wal_sender_timeout, 30 s by default.",
+)
+BACKLOG = Metric(
+    "postgresql.replication.replay.backlog", Kind.GAUGE, "By", "Write-ahead log that was received and not yet replayed."
+)
+REPLAY_AGE = Metric(
+    "postgresql.replication.replay.age",
+    Kind.GAUGE,
+    "s",
+    "How old this standby's data is: time since the last replayed commit, or since it was last seen to have everything."
+    " Only when it is behind or not connected.",
+)
+PAUSED = Metric("postgresql.replication.replay.paused", Kind.GAUGE, "", "1 when replay was paused by hand, else 0.")
+
+_HERE = """case when pg_is_in_recovery()
+       then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_lsn() end"""
+
+ROLE = """
+select pg_is_in_recovery() as recovery,
+       case when pg_is_in_recovery()
+            then greatest((select timeline_id from pg_control_checkpoint()),
+                          (select max(received_tli) from pg_stat_wal_receiver))
+            else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline
+"""
+"""A primary's control file names the old timeline until the first checkpoint after its promotion, its log does not."""
+SENDERS = """
+with here as materialized (select :here as lsn)
+select coalesce(nullif(nullif(r.application_name, ''), 'walreceiver'), s.slot_name, r.application_name) as standby,
+       r.state,
+       pg_wal_lsn_diff(h.lsn, r.sent_lsn)::float8 as sent,
+       pg_wal_lsn_diff(h.lsn, r.write_lsn)::float8 as write,
+       pg_wal_lsn_diff(h.lsn, r.flush_lsn)::float8 as flush,
+       pg_wal_lsn_diff(h.lsn, r.replay_lsn)::float8 as replay,
+       extract(epoch from r.write_lag)::float8 as write_delay,
+       extract(epoch from r.flush_lag)::float8 as flush_delay,
+       extract(epoch from r.replay_lag)::float8 as replay_delay,
+       extract(epoch from clock_timestamp() - r.reply_time)::float8 as reply_age
+  from pg_stat_replication r
+  cross join here h
+  left join pg_replication_slots s on s.active_pid = r.pid
+""".replace(":here", _HERE)
+"""``walreceiver`` is the name of a standby that was given none."""
+SLOTS = """
+with here as materialized (select :here as lsn)
+select s.slot_name, s.slot_type, s.active, pg_wal_lsn_diff(h.lsn, s.restart_lsn)::float8 as retained
+  from pg_replication_slots s
+  cross join here h
+ where not s.temporary
+""".replace(":here", _HERE)
+RECEIVER = """
+select coalesce(w.status = 'streaming', false) as connected,
+       w.pid is not null and w.status is null as hidden,
+       extract(epoch from clock_timestamp())::float8 as now,
+       extract(epoch from w.last_msg_receipt_time)::float8 as heard_at,
+       extract(epoch from coalesce(pg_last_xact_replay_timestamp(), c.checkpoint_time))::float8 as replayed_at,
+       pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::float8 as backlog,
+       pg_is_wal_replay_paused() as paused
+  from pg_control_checkpoint() c
+  left join pg_stat_wal_receiver w on true
+"""
+"""A standby that was restarted has replayed no commit yet: the time of its last checkpoint is the oldest it can be."""
+
+_DELAYS = ("write", "flush", "replay")
+_STAGES = ("sent", *_DELAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a configuration may tune."""
+
+    expected_standbys: int | None = field(
+        default=None,
+        metadata={"help": "how many standbys should stream from the primary; nothing is expected if unset"},
+    )
+
+
+@dataclass(slots=True)
+class Memory:
+    """When a standby was last seen to have all that its primary had, in Unix seconds of its own clock."""
+
+    complete_at: float | None = None
+
+
+async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncIterator[Sample]:
+    """Role, senders and slots, and on a standby its receiver and replay.
+
+    Raises:
+        PermissionDeniedError: when the role may not see replication.
+    """
+    (role,) = await session.fetch(ROLE)
+    yield RECOVERY(int(role["recovery"]))
+    yield TIMELINE(role["timeline"])
+    if not role["recovery"] and options.expected_standbys is not None:
+        yield EXPECTED(options.expected_standbys)
+    for sample in (*_senders(await session.fetch(SENDERS)), *_slots(await session.fetch(SLOTS))):
+        yield sample
+    if not role["recovery"]:
+        memory.complete_at = None
+        return
+    (receiver,) = await session.fetch(RECEIVER)
+    for sample in _replay(receiver, memory):
+        yield sample
+
+
+def _senders(rows: Sequence[Row]) -> Iterator[Sample]:
+    _require_sight("pg_stat_replication", hidden=any(row["state"] is None for row in rows))
+    states = Counter({"streaming": 0})
+    states.update(row["state"] for row in rows)
+    yield from (STANDBYS(count, state) for state, count in states.items())
+    named: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        named[row["standby"] or ""].append(row)
+    for standby, namesakes in named.items():
+        yield from _standby(standby, namesakes)
+
+
+def _require_sight(view: str, *, hidden: bool) -> None:
+    """PostgreSQL shows who may not look a row without its contents, which must not pass for a fact."""
+    if hidden:
+        raise PermissionDeniedError(f"the role may not see what is in {view}", remedy="grant it pg_monitor")
+
+
+def _standby(standby: str, rows: Sequence[Row]) -> Iterator[Sample]:
+    """Samples of one name; standbys that share it read as the worst of them."""
+    for stage in _STAGES:
+        behind = _worst(row[stage] for row in rows)
+        if behind is not None:
+            yield LAG(behind, standby, stage)
+    for stage in _DELAYS:
+        delay = _worst(_delay(row, stage) for row in rows)
+        if delay is not None:
+            yield DELAY(delay, standby, stage)
+    reply_age = _worst(row["reply_age"] for row in rows)
+    if reply_age is not None:
+        yield REPLY_AGE(reply_age, standby)
+
+
+def _delay(row: Row, stage: str) -> float | None:
+    """PostgreSQL forgets the delay of a standby that has everything: that is 0, but only of a streaming one."""
+    measured: float | None = row[f"{stage}_delay"]
+    if measured is None and row["state"] == "streaming" and row[stage] == 0:
+        return 0.0
+    return measured
+
+
+def _worst(values: Iterable[float | None]) -> float | None:
+    """The largest, not below 0: a standby may be ahead of the position that was read a moment before."""
+    known = [value for value in values if value is not None]
+    return max(0.0, *known) if known else None
+
+
+def _slots(rows: Sequence[Row]) -> Iterator[Sample]:
+    for row in rows:
+        yield SLOT_ACTIVE(int(row["active"]), row["slot_name"], row["slot_type"])
+        if row["retained"] is not None:  # a slot that was lost or never used keeps nothing
+            yield SLOT_RETAINED(max(0.0, row["retained"]), row["slot_name"], row["slot_type"])
+
+
+def _replay(row: Row, memory: Memory) -> Iterator[Sample]:
+    _require_sight("pg_stat_wal_receiver", hidden=row["hidden"])
+    connected, backlog, heard_at = row["connected"], row["backlog"], row["heard_at"]
+    yield CONNECTED(int(connected))
+    yield PAUSED(int(row["paused"]))
+    if connected and heard_at is not None:
+        yield MESSAGE_AGE(max(0.0, row["now"] - heard_at))
+    if backlog is not None:
+        yield BACKLOG(max(0.0, backlog))
+    if connected and backlog is not None and backlog <= 0:
+        memory.complete_at = heard_at
+        return
+    known = [moment for moment in (row["replayed_at"], memory.complete_at) if moment is not None]
+    yield REPLAY_AGE(max(0.0, row["now"] - max(known)))
+
+
+EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
+    name="postgres_replication",
+    reads=TargetKind.POSTGRES,
+    metrics=(
+        *(RECOVERY, TIMELINE, STANDBYS, EXPECTED, LAG, DELAY, REPLY_AGE, SLOT_RETAINED, SLOT_ACTIVE),
+        *(CONNECTED, MESSAGE_AGE, BACKLOG, REPLAY_AGE, PAUSED),
+    ),
+    options=Options,
+    collect=collect,
+    state=Memory,
+)

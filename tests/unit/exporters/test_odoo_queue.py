@@ -1,0 +1,77 @@
+"""The job queue: rows in, samples out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from exporters.odoo_queue import EXPORTER, GRANTS, INSTALLED, JOBS_NOW, RUNNER_LOCK
+from quaywatch.contract import Postgres, Row, Value
+
+Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
+Make = Callable[..., Postgres]
+
+
+def installed(*, queue: bool = True, runner_lock: bool = False) -> list[Row]:
+    """What a database has of the module."""
+    return [{"queue": queue, "runner_lock": runner_lock}]
+
+
+def jobs(state: str, count: int, **others: Any) -> Row:
+    """The jobs of one state in the channel ``root``."""
+    ages = {"due": None, "stuck": None, "failed_recently": 0}
+    return {"channel": "root", "state": state, "jobs": count, **ages, **others}
+
+
+async def test_a_database_without_the_module_gives_nothing(postgres: Make, read: Read) -> None:
+    """No sample, no error, and the table is not asked."""
+    assert await read(EXPORTER, postgres({INSTALLED: installed(queue=False)})) == {}
+
+
+async def test_an_empty_queue_is_a_measured_zero(postgres: Make, read: Read) -> None:
+    """It differs from a database without the module."""
+    assert await read(EXPORTER, postgres({INSTALLED: installed(), JOBS_NOW: []})) == {("odoo.queue.live",): 0}
+
+
+async def test_what_waits_is_stuck_and_has_failed(postgres: Make, read: Read) -> None:
+    """Counts by state, the oldest due job, the longest started one, the recent failures."""
+    rows = [
+        jobs("pending", 40, due=90.0),
+        jobs("started", 2, stuck=3600.0),
+        jobs("failed", 7, failed_recently=1),
+        jobs("wait_dependencies", 1),
+    ]
+    assert await read(EXPORTER, postgres({INSTALLED: installed(), JOBS_NOW: rows})) == {
+        ("odoo.queue.live",): 50,
+        ("odoo.queue.jobs", "root", "pending"): 40,
+        ("odoo.queue.oldest.age", "root"): 90.0,
+        ("odoo.queue.jobs", "root", "started"): 2,
+        ("odoo.queue.stuck.age", "root", "started"): 3600.0,
+        ("odoo.queue.jobs", "root", "failed"): 7,
+        ("odoo.queue.failed.recent", "root"): 1,
+        ("odoo.queue.jobs", "root", "wait_dependencies"): 1,
+    }
+
+
+async def test_a_clock_ahead_makes_no_negative_age(postgres: Make, read: Read) -> None:
+    """Odoo's clock and PostgreSQL's may differ."""
+    rows = [jobs("started", 1, stuck=-0.4), jobs("pending", 1, due=-0.1)]
+    found = await read(EXPORTER, postgres({INSTALLED: installed(), JOBS_NOW: rows}))
+    assert found["odoo.queue.stuck.age", "root", "started"] == 0.0
+    assert found["odoo.queue.oldest.age", "root"] == 0.0
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_the_runner_is_known_where_it_takes_a_lock(alive: bool, postgres: Make, read: Read) -> None:  # noqa: FBT001 - a case
+    """From Odoo 16 on a dead runner is a 0; before, nothing is said."""
+    answers = {INSTALLED: installed(runner_lock=True), JOBS_NOW: [], RUNNER_LOCK: [{"alive": alive}]}
+    assert (await read(EXPORTER, postgres(answers)))["odoo.queue.runner.alive",] == int(alive)
+
+
+def test_what_jobs_work_on_is_never_read() -> None:
+    """The grants hold every column the statement names, and none with a customer's data."""
+    (grant,) = GRANTS
+    assert all(column in JOBS_NOW for column in grant.columns)
+    assert not {"args", "kwargs", "records", "result", "func_string", "exc_info", "exc_message"} & set(grant.columns)

@@ -1,0 +1,153 @@
+"""Replication: rows in, samples out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from exporters.postgres_replication import EXPORTER, RECEIVER, ROLE, SENDERS, SLOTS, Memory, Options
+from quaywatch.contract import Postgres, Row, Value
+from quaywatch.errors import PermissionDeniedError
+
+Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
+Make = Callable[..., Postgres]
+
+_NOW = 1_000_000.0
+_LAG, _DELAY = "postgresql.replication.standby.lag", "postgresql.replication.standby.delay"
+_AGE = ("postgresql.replication.replay.age",)
+
+
+def primary(senders: Sequence[Row] = (), slots: Sequence[Row] = ()) -> dict[str, Sequence[Row]]:
+    """What a primary answers."""
+    return {ROLE: [{"recovery": False, "timeline": 3}], SENDERS: senders, SLOTS: slots}
+
+
+def standby(**receiver: Any) -> dict[str, Sequence[Row]]:
+    """What a standby answers that streams and has everything, save what is told otherwise."""
+    well = {
+        "connected": True,
+        "hidden": False,
+        "now": _NOW,
+        "heard_at": _NOW - 2,
+        "replayed_at": _NOW - 7200,
+        "backlog": 0.0,
+        "paused": False,
+    }
+    return {ROLE: [{"recovery": True, "timeline": 3}], SENDERS: [], SLOTS: [], RECEIVER: [{**well, **receiver}]}
+
+
+def sender(name: str = "warehouse", **others: Any) -> Row:
+    """A standby that streams and has everything, as the primary sees it."""
+    bytes_behind = dict.fromkeys(("sent", "write", "flush", "replay"), 0.0)
+    delays = dict.fromkeys(("write_delay", "flush_delay", "replay_delay"))
+    return {"standby": name, "state": "streaming", "reply_age": 1.0, **bytes_behind, **delays, **others}
+
+
+async def test_an_idle_primary_shows_no_lag(postgres: Make, read: Read) -> None:
+    """A delay that PostgreSQL forgot is 0 where the standby streams and has everything."""
+    found = await read(EXPORTER, postgres(primary([sender()])))
+    assert {found[_LAG, "warehouse", stage] for stage in ("sent", "write", "flush", "replay")} == {0.0}
+    assert {found[_DELAY, "warehouse", stage] for stage in ("write", "flush", "replay")} == {0.0}
+    assert found["postgresql.recovery",] == 0
+    assert found["postgresql.timeline",] == 3
+
+
+@pytest.mark.parametrize("row", [sender(replay=512.0), sender(state="catchup")], ids=["behind", "catching up"])
+async def test_an_unknown_delay_is_absent(row: Row, postgres: Make, read: Read) -> None:
+    """What was not measured is not 0 when the standby is behind or does not stream yet."""
+    assert (_DELAY, "warehouse", "replay") not in await read(EXPORTER, postgres(primary([row])))
+
+
+async def test_standbys_of_one_name_read_as_the_worst(postgres: Make, read: Read) -> None:
+    """Two standbys without a name of their own give one series, and the slower one is not hidden."""
+    found = await read(EXPORTER, postgres(primary([sender(replay=900.0, replay_delay=3.0), sender(replay=-8.0)])))
+    assert found[_LAG, "warehouse", "replay"] == 900.0
+    assert found[_DELAY, "warehouse", "replay"] == 3.0
+    assert found["postgresql.replication.standbys", "streaming"] == 2
+
+
+async def test_a_backup_has_a_state_and_no_lag(postgres: Make, read: Read) -> None:
+    """A base backup counts by its state and has no positions."""
+    nothing = dict.fromkeys(("sent", "write", "flush", "replay", "reply_age"))
+    found = await read(EXPORTER, postgres(primary([sender("pg_basebackup", state="backup", **nothing)])))
+    assert found["postgresql.replication.standbys", "backup"] == 1
+    assert found["postgresql.replication.standbys", "streaming"] == 0
+    assert not [key for key in found if key[0].startswith("postgresql.replication.standby.")]
+
+
+async def test_a_lost_standby_shows_against_what_is_expected(postgres: Make, read: Read) -> None:
+    """None connected is a measured 0 beside the configured number, which only a primary has."""
+    found = await read(EXPORTER, postgres(primary()), Options(expected_standbys=1))
+    assert found["postgresql.replication.standbys", "streaming"] == 0
+    assert found["postgresql.replication.standbys.expected",] == 1
+    expected = ("postgresql.replication.standbys.expected",)
+    assert expected not in await read(EXPORTER, postgres(primary()))
+    assert expected not in await read(EXPORTER, postgres(standby()), Options(expected_standbys=1))
+
+
+async def test_a_slot_says_what_is_kept_for_it(postgres: Make, read: Read) -> None:
+    """A lost slot keeps nothing and says nothing about bytes."""
+    slots = [
+        {"slot_name": "a", "slot_type": "physical", "active": False, "retained": 4096.0},
+        {"slot_name": "b", "slot_type": "logical", "active": True, "retained": None},
+    ]
+    found = await read(EXPORTER, postgres(primary(slots=slots)))
+    assert found["postgresql.replication.slot.retained", "a", "physical"] == 4096.0
+    assert found["postgresql.replication.slot.active", "a", "physical"] == 0
+    assert found["postgresql.replication.slot.active", "b", "logical"] == 1
+    assert ("postgresql.replication.slot.retained", "b", "logical") not in found
+
+
+async def test_a_standby_of_an_idle_primary_has_no_age(postgres: Make, read: Read) -> None:
+    """Two hours without a commit are no lag while the line is up and everything is replayed."""
+    found = await read(EXPORTER, postgres(standby()))
+    assert _AGE not in found
+    assert found["postgresql.recovery",] == 1
+    assert found["postgresql.replication.receiver.connected",] == 1
+    assert found["postgresql.replication.receiver.last_message.age",] == 2.0
+    assert found["postgresql.replication.replay.backlog",] == 0.0
+    assert found["postgresql.replication.replay.paused",] == 0
+
+
+async def test_a_cut_standby_counts_from_when_it_last_had_everything(postgres: Make, read: Read) -> None:
+    """All that was received is replayed, and yet it ages, from the cut and not from the last commit."""
+    memory = Memory()
+    await read(EXPORTER, postgres(standby()), state=memory)
+    cut = standby(connected=False, heard_at=None, now=_NOW + 60)
+    found = await read(EXPORTER, postgres(cut), state=memory)
+    assert found["postgresql.replication.receiver.connected",] == 0
+    assert found["postgresql.replication.replay.backlog",] == 0.0
+    assert found[_AGE] == 62.0
+    assert ("postgresql.replication.receiver.last_message.age",) not in found
+
+
+async def test_a_cut_standby_nobody_watched_before_counts_from_its_last_commit(postgres: Make, read: Read) -> None:
+    """Without memory the last commit is the best that is known."""
+    found = await read(EXPORTER, postgres(standby(connected=False, heard_at=None, backlog=None)))
+    assert found[_AGE] == 7200.0
+    assert ("postgresql.replication.replay.backlog",) not in found
+
+
+async def test_a_standby_behind_has_an_age_and_a_backlog(postgres: Make, read: Read) -> None:
+    """Connected and slow."""
+    found = await read(EXPORTER, postgres(standby(backlog=8192.0, replayed_at=_NOW - 5, paused=True)))
+    assert found[_AGE] == 5.0
+    assert found["postgresql.replication.replay.backlog",] == 8192.0
+    assert found["postgresql.replication.replay.paused",] == 1
+
+
+async def test_a_promoted_standby_forgets(postgres: Make, read: Read) -> None:
+    """As a primary it has no receiver; the memory does not survive into its next life as a standby."""
+    memory = Memory(complete_at=_NOW)
+    found = await read(EXPORTER, postgres(primary()), state=memory)
+    assert ("postgresql.replication.receiver.connected",) not in found
+    assert memory == Memory()
+
+
+@pytest.mark.parametrize("answers", [primary([sender(state=None)]), standby(connected=False, hidden=True)])
+async def test_what_may_not_be_seen_is_an_error(answers: dict[str, Sequence[Row]], postgres: Make, read: Read) -> None:
+    """An emptied row is never taken for a cut line or for no standby."""
+    with pytest.raises(PermissionDeniedError, match="pg_monitor"):
+        await read(EXPORTER, postgres(answers))
