@@ -2,29 +2,38 @@
 
 import json
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 _TIMEOUT = 10.0
 
 
+def get(url: str, headers: Mapping[str, str] | None = None) -> str:
+    """The body of `url`; an OSError when it cannot be had, an HTTPError among them."""
+    return _send(urllib.request.Request(url, headers=dict(headers or {})))
+
+
+def post(url: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> str:
+    """The answer of `url` to `body`; an OSError when it refuses it, an HTTPError among them."""
+    return _send(urllib.request.Request(url, data=body, headers=dict(headers or {})))
+
+
+def _send(request: urllib.request.Request) -> str:
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        body: bytes = response.read()
+        return body.decode()
+
+
 def answers(url: str) -> bool:
     """Whether a GET of `url` succeeds; an OSError when it does not, which a `Spec.ready` takes for not yet."""
-    with urllib.request.urlopen(url, timeout=_TIMEOUT):
-        return True
-
-
-def get_json(url: str) -> Any:
-    """The JSON document at `url`; an OSError when there is none."""
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-        return json.load(response)
+    get(url)
+    return True
 
 
 def reload(url: str) -> None:
     """Make a Prometheus or an Alertmanager read its configuration and rules again; an OSError when it refuses them."""
-    request = urllib.request.Request(f"{url}/-/reload", method="POST")
-    with urllib.request.urlopen(request, timeout=_TIMEOUT):
-        pass
+    post(f"{url}/-/reload")
 
 
 def query(url: str, promql: str) -> list[tuple[dict[str, str], float]]:
@@ -32,7 +41,7 @@ def query(url: str, promql: str) -> list[tuple[dict[str, str], float]]:
 
     A scalar is one series without labels.
     """
-    data = get_json(f"{url}/api/v1/query?{urlencode({'query': promql})}")["data"]
+    data: Any = json.loads(get(f"{url}/api/v1/query?{urlencode({'query': promql})}"))["data"]
     if data["resultType"] == "scalar":
         return [({}, float(data["result"][1]))]
     return [(series["metric"], float(series["value"][1])) for series in data["result"]]

@@ -90,7 +90,7 @@ def _config(prometheus: Prometheus, alertmanager: Alertmanager) -> dict[str, Any
 
 
 def set_targets(prometheus: Prometheus, addresses: Iterable[str]) -> None:
-    """Scrape `/metrics` of these addresses (`host:port`) and no others, from about a second later, every 5 s."""
+    """Scrape `/metrics` of these addresses (`host:port`) and no others, every 5 s, within 10 s from now."""
     fresh = prometheus.targets.with_suffix(".new")
     fresh.write_text(json.dumps([{"targets": list(addresses)}]))
     fresh.replace(prometheus.targets)

@@ -1,6 +1,6 @@
 """An OTLP/gRPC server that writes every span, log record and metric point it is sent to a file of JSON lines.
 
-It stands where a trace store and a log store would. `read_spans`, `read_logs` and `read_points` read its file.
+It stands where a trace store and a log store would. `records.read_spans`, `read_logs` and `read_points` read its file.
 
     python -m sandbox.parts.recorder --port 4317 --file records.jsonl
 """
@@ -23,20 +23,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
 from sandbox.process import LOOPBACK, Services, Spec, accepts, free_port
 
-from .otlp_records import (
-    Log,
-    Point,
-    Span,
-    line,
-    logs_of,
-    points_of,
-    read_logs,
-    read_points,
-    read_spans,
-    spans_of,
-)
-
-__all__ = ["NAME", "Recorder", "prepare", "read_logs", "read_points", "read_spans", "start"]
+from .records import Log, Point, Span, line, logs_of, points_of, spans_of
 
 NAME = "recorder"
 # A batch of the Collector's may be larger than gRPC's usual 4 MiB.
