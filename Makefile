@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install check fix test demo locks wheel clean
+.PHONY: help install check fix test demo locks wheel image clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -28,6 +28,18 @@ check: install ## format, lint, types; writes nothing
 fix: install ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+test: install ## every test; what they need is installed and started by the sandbox
+	$(BIN)/pytest -q
+
+demo: install ## the sandbox, the agent on it, and the result; DEMO_SECONDS=60 ends by itself
+	@$(BIN)/python -m sandbox demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+wheel: install ## the wheel, in dist/
+	rm -rf dist && $(BIN)/hatchling build -t wheel
+
+image: wheel ## the image quaywatch:VERSION, with whichever builder is there
+	$$(command -v docker || command -v podman || command -v buildah) build -t quaywatch:$$($(BIN)/quaywatch --version | cut -d ' ' -f 2) .
 
 locks: ## resolve the dependencies again
 	$(BIN)/pip install -q uv
