@@ -123,7 +123,8 @@ class HttpServer:
             raise ConnectError("this driver was closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=_tls(self._address.ca_file)),
+                # A kept connection that the server ends at the wrong moment would read as an outage.
+                connector=aiohttp.TCPConnector(ssl=_tls(self._address.ca_file), force_close=True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT},
                 # The bound is ours: one deadline around each exchange.
@@ -181,7 +182,8 @@ def _client_error(error: aiohttp.ClientError, where: str) -> TargetError:
             return ConnectError(f"{where}: this is no URL", remedy="check the url of this target")
         case aiohttp.ClientResponseError():
             return ParseError(f"{where}: the answer is not HTTP", remedy="check the url of this target")
-    return ConnectError(f"{where}: the connection was cut before the answer was whole")
+    what = f"{where}: the connection was cut before the answer was whole"
+    return ConnectError(what, remedy="the server's worker died, or ran past its time limit")
 
 
 def _network_cause(error: aiohttp.ClientError) -> OSError | None:

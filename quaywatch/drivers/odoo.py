@@ -1,0 +1,197 @@
+"""An Odoo database over its RPC, as one user: versions 14 and later, XML-RPC or JSON-2."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from quaywatch.errors import ConfigError, FaultError, ParseError, VersionError
+from quaywatch.secret import Secret
+
+from .deadline import deadline
+from .http import HttpAddress, HttpAnswer, HttpServer, refuse_gateway
+from .odoo_json2 import Json2
+from .odoo_xmlrpc import XmlRpc
+
+_JSON2_SINCE: Final = 19
+_UNKNOWN_MODEL: Final = ("2", "404")
+"""What asking for the fields of a model that is not there is answered with: XML-RPC's fault, JSON-2's status."""
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OdooAddress:
+    """Where an Odoo database is and how to log in.
+
+    Args:
+        url: scheme, host, port and the path in front of Odoo's own.
+        database: the tenant.
+        login: the user.
+        password: of the user; read anew at each call.
+        api_key: of the user, where there is one: it goes before the password, and JSON-2 needs it.
+        janitor_login: the user who may delete; empty for none.
+        janitor_password: password or API key of that user.
+        ca_file: certificates that are trusted instead of the system's.
+        answer_within: seconds for one call, logging in included.
+        transport: JSON-2 where version and key allow it, or always the one that is named.
+
+    Raises:
+        ConfigError: for JSON-2 without an API key, or a janitor without a password.
+    """
+
+    url: str
+    database: str
+    login: str
+    password: Secret
+    api_key: Secret | None = None
+    janitor_login: str = ""
+    janitor_password: Secret | None = None
+    ca_file: str | None = None
+    answer_within: float = 10.0
+    transport: Literal["auto", "xmlrpc", "json2"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.transport == "json2" and self.api_key is None:
+            raise ConfigError(f"{self.url}: transport json2 needs an API key")
+        if self.janitor_login and self.janitor_password is None:
+            raise ConfigError(f"{self.url}: the janitor needs a password")
+
+    @property
+    def where(self) -> str:
+        """The address in one word, for messages."""
+        return f"{self.url} {self.database}"
+
+
+class OdooServer:
+    """An Odoo database, as the address's user."""
+
+    def __init__(self, address: OdooAddress, *, http: HttpServer | None = None) -> None:
+        self._address = address
+        self._http = http or HttpServer(
+            HttpAddress(url=address.url, ca_file=address.ca_file, answer_within=address.answer_within)
+        )
+        self._version: int | None = None
+        self._fields: dict[str, frozenset[str]] = {}
+        self._janitor = _janitor(address, self._http)
+        who = {"where": address.where, "database": address.database, "login": address.login}
+        self._xmlrpc = XmlRpc(self._http, **who, credential=address.api_key or address.password)
+        self._json2 = Json2(self._http, **who, key=address.api_key) if address.api_key else None
+
+    @property
+    def database(self) -> str:
+        """The tenant database."""
+        return self._address.database
+
+    async def ping(self) -> None:
+        """Log in if need be, and have the database count something.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        await self.call("res.users", "search_count", [])
+
+    async def version(self) -> int:
+        """The major version, such as 14 or 19; asked once and remembered.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        async with deadline(self._address.answer_within, f"{self._address.where}: its version"):
+            if self._version is None:
+                self._version = await self._ask_version()
+            return self._version
+
+    async def call(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
+        """``execute_kw``: what a method of a model returns. None also where Odoo's XML-RPC cannot send None.
+
+        Over JSON-2 methods of records take the ids first and other arguments by name, but for the everyday ones.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds. The server may still do the work of a call that was too slow.
+        """
+        async with deadline(self._address.answer_within, f"{self._address.where}: {model}.{method}"):
+            transport = await self._transport()
+            return await transport.execute(model, method, arguments, keywords)
+
+    async def fields(self, model: str) -> frozenset[str]:
+        """The names of a model's fields, asked once and remembered.
+
+        Raises:
+            VersionError: when there is no such model: its module is not installed.
+            TargetError: within ``answer_within`` seconds.
+        """
+        if model not in self._fields:
+            self._fields[model] = frozenset(await self._ask_fields(model))
+        return self._fields[model]
+
+    def janitor(self) -> OdooServer | None:
+        """The same database as the user who may delete, where one is configured."""
+        return self._janitor
+
+    async def close(self) -> None:
+        """Let go of every connection; never raises, and is done after half a second at most."""
+        await self._http.close()
+
+    async def _transport(self) -> XmlRpc | Json2:
+        wanted = self._address.transport
+        if self._json2 is None or wanted == "xmlrpc":
+            return self._xmlrpc
+        if wanted == "json2" or await self.version() >= _JSON2_SINCE:
+            return self._json2
+        return self._xmlrpc
+
+    async def _ask_fields(self, model: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = await self.call(model, "fields_get", attributes=[])
+        except FaultError as error:
+            if error.code not in _UNKNOWN_MODEL:
+                raise
+            what = f"{self._address.where}: there is no model {model}"
+            raise VersionError(what, remedy="install its module", code=error.code) from error
+        return answer
+
+    async def _ask_version(self) -> int:
+        answer = await self._http.get("/web/version")
+        refuse_gateway(answer, self._address.where)
+        if answer.status == _OK and answer.content_type == "application/json":
+            return self._major(answer, "version_info")
+        body, headers = b"{}", {"Content-Type": "application/json"}
+        return self._major(await self._http.post("/web/webclient/version_info", body, headers), "server_version_info")
+
+    def _major(self, answer: HttpAnswer, key: str) -> int:
+        refuse_gateway(answer, self._address.where)
+        try:
+            content = json.loads(answer.body)
+            return major_version(content.get("result", content)[key][0])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            remedy = "check that the url leads to Odoo itself"
+            raise ParseError(f"{self._address.where}: it does not say its version", remedy=remedy) from error
+
+
+def major_version(first: int | str) -> int:
+    """The major version from the first item of Odoo's version info: 18, or ``saas~18``.
+
+    Raises:
+        ValueError: when there is no number in it.
+    """
+    found = re.search(r"\d+", str(first))
+    if found is None:
+        raise ValueError("no number in the version")
+    return int(found[0])
+
+
+def _janitor(address: OdooAddress, http: HttpServer) -> OdooServer | None:
+    if not address.janitor_login or address.janitor_password is None:
+        return None
+    user = replace(
+        address,
+        login=address.janitor_login,
+        password=address.janitor_password,
+        api_key=None,
+        janitor_login="",
+        janitor_password=None,
+        transport="xmlrpc",
+    )
+    return OdooServer(user, http=http)
