@@ -1,1 +1,1 @@
-"""Room of Quaywatch."""
+"""How telemetry leaves: resource, names, OTLP for all three signals, and the page that is scraped."""

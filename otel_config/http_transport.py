@@ -1,0 +1,123 @@
+"""OTLP over HTTP, as binary protobuf."""
+
+import asyncio
+import gzip
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
+from quaywatch import __version__
+
+from .outcome import Failed, Failure, Outcome, Sent, of_status, short
+from .settings import Compression, SignalSettings
+
+_PROTOBUF: Final = "application/x-protobuf"
+_USER_AGENT: Final = f"Quaywatch/{__version__}"
+_LONGEST_ANSWER: Final = 64 * 1024
+
+
+class HttpTransport:
+    """Sends to one HTTP back end. Redirects are not followed; proxies of the environment are used."""
+
+    def __init__(self, settings: SignalSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, payload: bytes) -> Outcome:
+        """Deliver one encoded request within the time-out."""
+        try:
+            return await self._send(payload)
+        except TimeoutError:
+            return Failed(Failure.OUTAGE, f"no answer within {self._settings.timeout:g} s")
+        except aiohttp.InvalidURL:
+            return Failed(Failure.REFUSED, "the endpoint is no address")
+        except (aiohttp.ClientError, ConnectionError) as error:
+            return Failed(Failure.OUTAGE, short(f"{type(error).__name__}: {error}"))
+        except (OSError, UnicodeDecodeError) as error:
+            return Failed(Failure.REFUSED, f"a header's or certificate's file: {type(error).__name__}")
+
+    async def close(self) -> None:
+        """Let go of the connections without waiting for the other side."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def _send(self, payload: bytes) -> Outcome:
+        if self._session is None:
+            self._session = self._opened()
+        body = await self._body(payload)
+        async with self._session.post(
+            self._settings.endpoint, data=body, headers=self._headers(), allow_redirects=False
+        ) as answer:
+            said = await answer.content.read(_LONGEST_ANSWER)
+            return _outcome(answer, said)
+
+    async def _body(self, payload: bytes) -> bytes:
+        if self._settings.compression is Compression.NONE:
+            return payload
+        return await asyncio.to_thread(gzip.compress, payload, 1)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+            connector=aiohttp.TCPConnector(ssl=_tls(self._settings)),
+            headers={"Content-Type": _PROTOBUF, "User-Agent": _USER_AGENT},
+            trust_env=True,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        headers = {name: secret.reveal() for name, secret in self._settings.headers}
+        if self._settings.compression is Compression.GZIP:
+            headers["Content-Encoding"] = "gzip"
+        return headers
+
+
+def _tls(settings: SignalSettings) -> ssl.SSLContext | bool:
+    if not settings.tls:
+        return True
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    return context
+
+
+def _outcome(answer: aiohttp.ClientResponse, said: bytes) -> Outcome:
+    if answer.ok and answer.status < 300:  # noqa: PLR2004 - the 2xx
+        return _sent(said)
+    why = short(f"HTTP {answer.status} {answer.reason or ''} {_words(answer, said)}")
+    return Failed(of_status(answer.status), why, retry_after(answer.headers.get("Retry-After")))
+
+
+def _sent(said: bytes) -> Sent:
+    try:
+        partial = ExportMetricsServiceResponse.FromString(said).partial_success
+    except DecodeError:
+        # Some back ends answer a success with a text of their own.
+        return Sent()
+    return Sent(partial.rejected_data_points, short(partial.error_message))
+
+
+def _words(answer: aiohttp.ClientResponse, said: bytes) -> str:
+    if answer.content_type != _PROTOBUF:
+        return said.decode("utf-8", "replace")
+    # A google.rpc.Status: its texts are readable enough between the tags.
+    return "".join(char for char in said.decode("utf-8", "ignore") if char.isprintable())
+
+
+def retry_after(header: str | None) -> float | None:
+    """The seconds of a Retry-After header, which holds a number or a date; None for none or nonsense."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+    except ValueError:
+        return None
