@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 from opentelemetry.propagate import inject
@@ -57,6 +57,22 @@ class HttpAnswer:
     content_type: str
 
 
+class Exchanges(Protocol):
+    """What protocols over HTTP need of a server."""
+
+    async def get(self, path: str) -> HttpAnswer:
+        """The answer to a GET, whatever its status."""
+        ...
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """The answer to a POST, whatever its status."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
 class HttpServer:
     """A server that speaks HTTP."""
 
@@ -74,13 +90,13 @@ class HttpServer:
         """
         refuse_gateway(await self.get("/"), self._url)
 
-    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+    async def get(self, path: str) -> HttpAnswer:
         """The answer to a GET, whatever its status.
 
         Raises:
             TargetError: within ``answer_within`` seconds.
         """
-        return await self.request("GET", path, headers=headers)
+        return await self._exchange("GET", path, None, {})
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """The answer to a POST, whatever its status.
@@ -88,27 +104,7 @@ class HttpServer:
         Raises:
             TargetError: within ``answer_within`` seconds.
         """
-        return await self.request("POST", path, body=body, headers=headers)
-
-    async def request(
-        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> HttpAnswer:
-        """One exchange.
-
-        Raises:
-            TargetError: within ``answer_within`` seconds.
-        """
-        session = self._opened()
-        traced = dict(headers or {})
-        inject(traced)
-        with _http_errors(self._url):
-            async with deadline(self._address.answer_within, f"{self._url}: {method} {path}"):
-                started = time.monotonic()
-                async with session.request(
-                    method, self._url + path, data=body, headers=traced, allow_redirects=False
-                ) as response:
-                    content = await _read(response, self._url)
-                    return HttpAnswer(response.status, content, time.monotonic() - started, response.content_type)
+        return await self._exchange("POST", path, body, headers)
 
     async def close(self) -> None:
         """Let go of every connection; never raises, and is done after half a second at most."""
@@ -117,6 +113,17 @@ class HttpServer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_WITHIN):
                     await self._session.close()
+
+    async def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+        session, url = self._opened(), self._url + path
+        traced = dict(headers)
+        inject(traced)
+        with _http_errors(self._url):
+            async with deadline(self._address.answer_within, f"{self._url}: {method} {path}"):
+                started = time.monotonic()
+                async with session.request(method, url, data=body, headers=traced, allow_redirects=False) as response:
+                    content = await _read(response, self._url)
+                    return HttpAnswer(response.status, content, time.monotonic() - started, response.content_type)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._ended:

@@ -11,7 +11,7 @@ from quaywatch.errors import ConfigError, FaultError, ParseError, VersionError
 from quaywatch.secret import Secret
 
 from .deadline import deadline
-from .http import HttpAddress, HttpAnswer, HttpServer, refuse_gateway
+from .http import Exchanges, HttpAddress, HttpAnswer, HttpServer, refuse_gateway
 from .odoo_json2 import Json2
 from .odoo_xmlrpc import XmlRpc
 
@@ -67,7 +67,7 @@ class OdooAddress:
 class OdooServer:
     """An Odoo database, as the address's user."""
 
-    def __init__(self, address: OdooAddress, *, http: HttpServer | None = None) -> None:
+    def __init__(self, address: OdooAddress, *, http: Exchanges | None = None) -> None:
         self._address = address
         self._http = http or HttpServer(
             HttpAddress(url=address.url, ca_file=address.ca_file, answer_within=address.answer_within)
@@ -182,7 +182,7 @@ def major_version(first: int | str) -> int:
     return int(found[0])
 
 
-def _janitor(address: OdooAddress, http: HttpServer) -> OdooServer | None:
+def _janitor(address: OdooAddress, http: Exchanges) -> OdooServer | None:
     if not address.janitor_login or address.janitor_password is None:
         return None
     user = replace(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from quaywatch.errors import InternalError, ParseError, TargetError
 from quaywatch.secret import Secret
 
-from .http import GATEWAY_STATUSES, HttpAnswer, HttpServer, refuse_gateway
+from .http import GATEWAY_STATUSES, Exchanges, HttpAnswer, refuse_gateway
 from .network import revealed
 from .odoo_errors import access_denied, fault, first_line, login_refused, no_such_database, strange_status
 
@@ -50,7 +50,7 @@ class Json2:
         key: the API key, read anew at each call.
     """
 
-    def __init__(self, http: HttpServer, *, where: str, database: str, login: str, key: Secret) -> None:
+    def __init__(self, http: Exchanges, *, where: str, database: str, login: str, key: Secret) -> None:
         self._http = http
         self._where = where
         self._database = database

@@ -14,7 +14,7 @@ from xml.parsers.expat import ExpatError
 from quaywatch.errors import AuthError, InternalError, ParseError, TargetError
 from quaywatch.secret import Secret
 
-from .http import HttpServer
+from .http import Exchanges
 from .network import revealed
 from .odoo_errors import access_denied, fault, first_line, last_line, login_refused, no_such_database, refuse_status
 
@@ -37,7 +37,7 @@ class XmlRpc:
         credential: password or API key, read anew at each call.
     """
 
-    def __init__(self, http: HttpServer, *, where: str, database: str, login: str, credential: Secret) -> None:
+    def __init__(self, http: Exchanges, *, where: str, database: str, login: str, credential: Secret) -> None:
         self._http = http
         self._where = where
         self._database = database
