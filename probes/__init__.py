@@ -1,1 +1,12 @@
-"""Room of Quaywatch."""
+"""The probes: one file for each business flow, one row here for each file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quaywatch.contract import Probe
+
+from .order_create import PROBE as ORDER_CREATE
+
+PROBES: tuple[Probe[Any, Any], ...] = (ORDER_CREATE,)
+"""Every probe that comes in the box."""

@@ -221,6 +221,8 @@ class Reason(StrEnum):
     """The server answered with an error of its own."""
     WRONG = "wrong"
     """The server said yes, and the result is not there or not right."""
+    CONFIG = "config"
+    """The configuration asks for what is not there."""
     INTERNAL = "internal"
     """A defect of the agent."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from quaywatch.contract import Kind, Metric
 
-_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0)
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0)
 
 # --- targets and readings ---------------------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ PROBE_DURATION = Metric(
     "quaywatch.probe.duration",
     Kind.HISTOGRAM,
     "s",
-    "How long the steps of a run took in all.",
+    "How long the steps of a successful run took in all, without the undoing.",
     ("target", "probe"),
     bounds=_SECONDS,
 )
@@ -137,7 +137,7 @@ PROBE_STEP_DURATION = Metric(
     "quaywatch.probe.step.duration",
     Kind.HISTOGRAM,
     "s",
-    "How long one step of the probe took.",
+    "How long one step or undo step of the probe took that succeeded.",
     ("target", "probe", "step"),
     bounds=_SECONDS,
 )
@@ -169,7 +169,7 @@ PROBE_RESIDUE = Metric(
     "quaywatch.probe.residue",
     Kind.GAUGE,
     "{record}",
-    "Records of killed runs that could be erased and still stand, as the last sweep saw them.",
+    "Records of past runs that could be erased and still stand, as the last sweep saw them.",
     ("target", "probe"),
 )
 PROBE_PERMANENT = Metric(
@@ -185,6 +185,21 @@ PROBE_UNDO_FAILURES = Metric(
     "{undo}",
     "Undo steps of the probe that failed or ran out of time.",
     ("target", "probe"),
+)
+
+PROBE_SWEPT = Metric(
+    "quaywatch.probe.swept",
+    Kind.COUNTER,
+    "{record}",
+    "Records that the sweep cancelled or erased because their own run could not.",
+    ("target", "probe"),
+)
+PROBE_SWEEP_ERRORS = Metric(
+    "quaywatch.probe.sweep.errors",
+    Kind.COUNTER,
+    "{error}",
+    "Sweeps that could not be done, by reason.",
+    ("target", "probe", "reason"),
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -218,5 +233,7 @@ METRICS: tuple[Metric, ...] = (
     PROBE_RESIDUE,
     PROBE_PERMANENT,
     PROBE_UNDO_FAILURES,
+    PROBE_SWEPT,
+    PROBE_SWEEP_ERRORS,
 )
 """The whole catalogue of this room."""

@@ -1,0 +1,162 @@
+"""One run of a probe: steps that are timed and traced, and the undoing of what they did.
+
+Undo steps run in reverse order whatever happens: after success, a failure, the deadline, and also when the agent is
+told to stop in the middle of a run. They have a time budget of their own and are shielded from cancellation. One that
+fails never changes how the run ended; it is counted, and what it left is found by its mark at the next sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from opentelemetry.trace import Span, StatusCode, Tracer
+
+from quaywatch.contract import Transaction
+from quaywatch.errors import DeadlineError, InternalError
+
+from .clock import Clock
+from .verdict import SUCCESS, Verdict, judge
+
+SYNTHETIC = {"user_agent.synthetic.type": "test"}
+"""On every span of a probe, so that nobody takes it for a customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step or undo step as it went. ``duration`` is in seconds."""
+
+    name: str
+    duration: float
+    ok: bool
+    is_undo: bool = False
+
+
+def stamp(span: Span, verdict: Verdict) -> None:
+    """Write on a span how it ended."""
+    if verdict.reason is not None:
+        span.set_attribute("error.type", verdict.reason.value)
+        span.set_status(StatusCode.ERROR, verdict.message)
+
+
+class Saga:
+    """The `Transaction` of one run.
+
+    Args:
+        mark: what every record of the run bears.
+        steps: the names of the steps that the probe declares.
+        tracer: where the spans go.
+        clock: whose monotonic time the steps are measured by.
+    """
+
+    def __init__(self, *, mark: str, steps: tuple[str, ...], tracer: Tracer, clock: Clock) -> None:
+        self.records: list[StepRecord] = []
+        """Steps and undo steps in the order in which they ended."""
+        self.failed_step = ""
+        """The first step that failed, if one did."""
+        self.undo_failures: list[Verdict] = []
+        """Why undo steps failed."""
+        self._mark = mark
+        self._steps = steps
+        self._tracer = tracer
+        self._clock = clock
+        self._undos: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self._limit: asyncio.Timeout | None = None
+
+    @property
+    def mark(self) -> str:
+        """What every record of this run bears."""
+        return self._mark
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        """One step: timed, one span.
+
+        Raises:
+            InternalError: when the probe does not declare a step of this name.
+        """
+        if name not in self._steps:
+            raise InternalError(f"the probe has no step {name!r}, only {', '.join(self._steps)}")
+        with self._recorded(name, is_undo=False):
+            yield
+
+    def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
+        """Register how the last change is undone."""
+        self._undos.append((name, action))
+
+    async def carry_out(self, work: Callable[[Transaction], Awaitable[None]], *, within: float) -> Verdict:
+        """Go through the steps, at most ``within`` seconds, and judge the end. Raises nothing but a cancellation."""
+        try:
+            async with asyncio.timeout(within) as self._limit:
+                await work(self)
+        except Exception as error:  # noqa: BLE001 - the task's border: whatever a probe raises ends its run only
+            return judge(self._meant(error))
+        return SUCCESS
+
+    async def unwind(self, *, within: float) -> None:
+        """Undo everything in reverse, at most ``within`` seconds; a cancellation is obeyed only afterwards."""
+        undoing = asyncio.create_task(self._undo_all(within))
+        cancelled: asyncio.CancelledError | None = None
+        while not undoing.done():
+            try:
+                await asyncio.wait({undoing})
+            except asyncio.CancelledError as request:
+                cancelled = request
+        if cancelled is not None:
+            raise cancelled
+
+    async def _undo_all(self, within: float) -> None:
+        end = asyncio.get_running_loop().time() + within
+        while self._undos:
+            await self._undo(*self._undos.pop(), end=end)
+
+    async def _undo(self, name: str, action: Callable[[], Awaitable[None]], *, end: float) -> None:
+        """One undo step until the loop's time ``end``."""
+        try:
+            with self._recorded(name, is_undo=True):
+                await _until(end, action, f"undo {name}")
+        except Exception as error:  # noqa: BLE001 - the next undo step has its turn whatever this one raised
+            self.undo_failures.append(judge(error))
+
+    @contextmanager
+    def _recorded(self, name: str, *, is_undo: bool) -> Iterator[None]:
+        """A span and a record for what happens inside."""
+        started, ok = self._clock.monotonic(), False
+        with self._span(f"undo {name}" if is_undo else f"step {name}", name) as span:
+            try:
+                yield
+                ok = True
+            except BaseException as error:
+                stamp(span, judge(error if is_undo else self._meant(error)))
+                self.failed_step = self.failed_step or ("" if is_undo else name)
+                raise
+            finally:
+                self.records.append(StepRecord(name, self._clock.monotonic() - started, ok, is_undo))
+
+    @contextmanager
+    def _span(self, title: str, step: str) -> Iterator[Span]:
+        attributes = {"quaywatch.step": step, **SYNTHETIC}
+        with self._tracer.start_as_current_span(
+            title, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            yield span
+
+    def _meant(self, error: BaseException) -> BaseException:
+        """The error itself, or the run's deadline where that is what cut the work off."""
+        expired = self._limit is not None and self._limit.expired()
+        if expired and isinstance(error, TimeoutError | asyncio.CancelledError):
+            return DeadlineError("the run did not end within its deadline")
+        return error
+
+
+async def _until(end: float, action: Callable[[], Awaitable[None]], what: str) -> None:
+    timer = asyncio.timeout_at(end)
+    try:
+        async with timer:
+            await action()
+    except TimeoutError as error:
+        if not timer.expired():
+            raise
+        raise DeadlineError(f"{what}: its time budget is over") from error
