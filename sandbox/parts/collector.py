@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import yaml
 
 from sandbox.cache import built, mmdebstrap, run
+from sandbox.host import require
 from sandbox.process import LOOPBACK, Services, Spec, accepts, free_port
 
 from .recorder import Recorder
@@ -54,6 +55,7 @@ def program() -> Path:
 
 
 def _build(part: Path) -> None:
+    require("mmdebstrap")
     root = part / "root"
     mmdebstrap(["sid"], ["golang-go", _LIBRARIES], root)
     source = root / "build" / "src" / "collector"
