@@ -4,10 +4,10 @@ from typing import Any, Final
 
 import structlog
 
-OWN_LOGGER: Final = "quaywatch.export"
+COMPONENT: Final = "export"
 _REMEMBERED: Final = 256
 
-log: Any = structlog.get_logger(logger=OWN_LOGGER)
+log: Any = structlog.get_logger(component=COMPONENT)
 
 
 class Once:

@@ -54,11 +54,19 @@ class Exposition:
     def _families(self, series: Iterable[Series]) -> Iterator[prom.Metric]:
         families: dict[str, _Family] = {}
         for one in series:
-            family = families.setdefault(prometheus_name(one.metric), _Family(one.metric))
-            problem = family.add(one)
+            name = _family_name(one.metric)
+            if name not in families:
+                families[name] = _Family(one.metric)
+            problem = families[name].add(one)
             if problem:
                 self._complaints.invalid(one.metric, f"{problem}; not on the page")
         return (family.message for family in families.values())
+
+
+def _family_name(metric: Metric) -> str:
+    """What OpenMetrics calls the family; a counter's sample has ``_total`` behind it, and no other family its name."""
+    name = prometheus_name(metric)
+    return name.removesuffix("_total") if metric.kind is Kind.COUNTER else name
 
 
 class _Families:
@@ -77,7 +85,7 @@ class _Family:
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
         self._name = prometheus_name(metric)
-        name = self._name.removesuffix("_total") if metric.kind is Kind.COUNTER else self._name
+        name = _family_name(metric)
         words = "_".join(unit_words(metric.unit))
         unit = words if name.endswith(f"_{words}") else ""
         self.message = prom.Metric(name, metric.help, _TYPES[metric.kind], unit)
