@@ -27,7 +27,8 @@ def connect_error(error: OSError, where: str) -> ConnectError:
 
 def _words(error: OSError) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}", "name the authority that signed it"
+        why = getattr(error, "verify_message", "")
+        return f"its certificate is not trusted: {why}", "name the authority that signed it"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or 'handshake broken'}", "check that the port speaks TLS"
     if isinstance(error, socket.gaierror):

@@ -80,9 +80,9 @@ class _Line(Connection):
             decode_responses=True,
             encoding_errors="backslashreplace",
             protocol=_RESP2,
-            lib_name=None,
-            lib_version=None,
         )
+        # No CLIENT SETINFO: a user with few rights would fill the server's log of refusals.
+        self.driver_info = None
         self._tls = address.ssl
 
     def _connection_arguments(self) -> Mapping[str, Any]:

@@ -1,0 +1,44 @@
+"""What holds for every test: the event loop stays clean."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+_SETTLES_WITHIN = 1.0
+"""Seconds in which tasks that were cancelled may come to their end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Every coroutine test gets `clean_loop`, as its first fixture, so that it judges the others' endings too."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.fixturenames.insert(0, "clean_loop")
+
+
+@pytest_asyncio.fixture
+async def clean_loop() -> AsyncIterator[None]:
+    """The test leaves no task behind, and no exception went to the event loop's handler."""
+    loop = asyncio.get_running_loop()
+    unhandled: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, context: unhandled.append(context))
+    before = asyncio.all_tasks()
+    yield
+    leaked = await _unfinished(before)
+    # What was never awaited says so when it is collected.
+    gc.collect()
+    await asyncio.sleep(0)
+    assert not leaked, f"tasks were left behind: {leaked}"
+    assert not unhandled, f"the event loop saw unhandled exceptions: {unhandled}"
+
+
+async def _unfinished(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    tasks = asyncio.all_tasks() - before - {asyncio.current_task()}
+    return (await asyncio.wait(tasks, timeout=_SETTLES_WITHIN))[1] if tasks else set()
