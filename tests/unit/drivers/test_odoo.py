@@ -1,0 +1,402 @@
+"""Odoo's driver against scripted answers, as real servers give them."""
+
+from __future__ import annotations
+
+import json
+import xmlrpc.client
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from quaywatch.drivers.http import HttpAnswer
+from quaywatch.drivers.odoo import OdooAddress, OdooServer, major_version
+from quaywatch.drivers.odoo_json2 import named_arguments
+from quaywatch.errors import (
+    AuthError,
+    ConfigError,
+    ConnectError,
+    FaultError,
+    InternalError,
+    ParseError,
+    PermissionDeniedError,
+    TargetError,
+    VersionError,
+)
+from quaywatch.secret import Secret
+
+NONE_FAULT = (
+    "Traceback (most recent call last):\n  File ...\nTypeError: cannot marshal None unless allow_none is enabled\n"
+)
+UNKNOWN_DATABASE = 'Traceback ...\npsycopg2.OperationalError: FATAL:  database "acme" does not exist\n'
+ADDRESS = OdooAddress(url="http://odoo", database="acme", login="probe", password=Secret("hunter2"))
+Answer = Callable[[tuple[Any, ...]], HttpAnswer]
+
+
+def xml(value: Any) -> HttpAnswer:
+    """An XML-RPC answer, or fault."""
+    response = value if isinstance(value, xmlrpc.client.Fault) else (value,)
+    body = xmlrpc.client.dumps(response, methodresponse=True, allow_none=True)
+    return HttpAnswer(200, body.encode(), 0.01, "text/xml")
+
+
+def page(status: int) -> HttpAnswer:
+    """A page for people."""
+    return HttpAnswer(status, b"<!DOCTYPE html><html>Log in</html>", 0.01, "text/html")
+
+
+def as_json(value: Any, status: int = 200) -> HttpAnswer:
+    """A JSON answer."""
+    return HttpAnswer(status, json.dumps(value).encode(), 0.01, "application/json")
+
+
+@dataclass
+class ScriptedOdoo:
+    """Plays a server: answers by XML-RPC method or path, and remembers what it was asked."""
+
+    answers: dict[str, list[HttpAnswer]]
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+
+    async def get(self, path: str) -> HttpAnswer:
+        """The next answer to a GET."""
+        return self._next(path, None)
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """The next answer to a POST."""
+        self.headers.append(headers)
+        if path.startswith("/xmlrpc"):
+            parameters, method = xmlrpc.client.loads(body)
+            return self._next(str(method), parameters)
+        return self._next(path, json.loads(body))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _next(self, key: str, what: Any) -> HttpAnswer:
+        self.asked.append((key, what))
+        answers = self.answers[key]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def count(self, key: str) -> int:
+        """How often this was asked."""
+        return [asked for asked, _ in self.asked].count(key)
+
+
+def odoo_that(*answers: Any, uid: Any = 7) -> tuple[OdooServer, ScriptedOdoo]:
+    """An Odoo that logs the user in and gives these answers to its calls."""
+    said = [answer if isinstance(answer, HttpAnswer) else xml(answer) for answer in answers]
+    server = ScriptedOdoo({"authenticate": [xml(uid)], "execute_kw": said})
+    return OdooServer(ADDRESS, http=server), server
+
+
+async def test_a_call_is_execute_kw_as_the_user() -> None:
+    """Positional and keyword arguments arrive as they were given."""
+    odoo, server = odoo_that([1, 2])
+    assert await odoo.call("sale.order", "search", [("id", ">", 0)], limit=2, context={"lang": "en_US"}) == [1, 2]
+    assert server.asked[-1] == (
+        "execute_kw",
+        (
+            "acme",
+            7,
+            "hunter2",
+            "sale.order",
+            "search",
+            [[["id", ">", 0]]],
+            {"limit": 2, "context": {"lang": "en_US"}},
+        ),
+    )
+
+
+async def test_the_user_id_is_asked_once() -> None:
+    """Each login writes a row on the server, so there is one."""
+    odoo, server = odoo_that(1, 2)
+    await odoo.call("m", "a")
+    await odoo.call("m", "b")
+    assert server.count("authenticate") == 1
+
+
+async def test_a_wrong_password_is_an_auth_error() -> None:
+    """Odoo's False is said in words, without the password."""
+    odoo, server = odoo_that(1, uid=False)
+    with pytest.raises(AuthError, match="login of probe") as caught:
+        await odoo.ping()
+    assert "hunter2" not in str(caught.value)
+    assert server.count("execute_kw") == 0
+
+
+async def test_a_refused_call_logs_in_again_once() -> None:
+    """After a rotated password or a new user id the call succeeds at the second try."""
+    odoo, server = odoo_that(xmlrpc.client.Fault(3, "Access Denied"), 5)
+    assert await odoo.call("m", "a") == 5
+    assert server.count("authenticate") == 2
+
+
+async def test_a_call_that_stays_refused_is_an_auth_error() -> None:
+    """There is no third try."""
+    odoo, server = odoo_that(xmlrpc.client.Fault(3, "Access Denied"))
+    with pytest.raises(AuthError):
+        await odoo.call("m", "a")
+    assert server.count("execute_kw") == 2
+
+
+async def test_what_odoo_cannot_send_is_none() -> None:
+    """A method that returned None did its work."""
+    odoo, _ = odoo_that(xmlrpc.client.Fault(1, NONE_FAULT))
+    assert await odoo.call("stock.picking", "do_unreserve", [3]) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (
+            xmlrpc.client.Fault(1, "Traceback ...\n  secret line\nValueError: Invalid field\n\n"),
+            FaultError,
+            "ValueError",
+        ),
+        (xmlrpc.client.Fault(1, "T\nTypeError: cannot marshal <class 'frozendict'> objects"), FaultError, "frozendict"),
+        (xmlrpc.client.Fault(1, UNKNOWN_DATABASE), ConnectError, "no database acme"),
+        (xmlrpc.client.Fault(2, "Not enough stock\nmore"), FaultError, "Not enough stock"),
+        (xmlrpc.client.Fault(4, "You are not allowed\nmore"), PermissionDeniedError, "You are not allowed"),
+        (page(200), ParseError, "not XML-RPC"),
+        (page(303), ParseError, "HTTP 303"),
+        (page(404), ParseError, "HTTP 404"),
+        (page(500), ParseError, "HTTP 500"),
+        (page(502), ConnectError, "proxy"),
+        (page(503), ConnectError, "proxy"),
+        (page(504), ConnectError, "proxy"),
+        (HttpAnswer(200, b"", 0.0, "text/xml"), ParseError, "not XML-RPC"),
+        (HttpAnswer(200, b"<methodResponse>", 0.0, "text/xml"), ParseError, "not XML-RPC"),
+        (HttpAnswer(200, b"\xff\xfe\x00", 0.0, "text/xml"), ParseError, "not XML-RPC"),
+    ],
+)
+async def test_each_answer_has_its_kind(answer: Any, kind: type[TargetError], words: str) -> None:
+    """Fault codes and statuses decide; of a message one line is kept, of a traceback none but the last."""
+    odoo, _ = odoo_that(answer)
+    with pytest.raises(kind, match=words) as caught:
+        await odoo.call("m", "a")
+    assert type(caught.value) is kind
+    assert "secret line" not in str(caught.value)
+    assert "more" not in str(caught.value)
+
+
+async def test_entities_are_never_expanded() -> None:
+    """An answer with a document type is refused before it is parsed."""
+    bomb = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]>' + xml("&b;").body.replace(b"&amp;", b"&")
+    odoo, _ = odoo_that(HttpAnswer(200, bomb, 0.0, "text/xml"))
+    with pytest.raises(ParseError):
+        await odoo.call("m", "a")
+
+
+@pytest.mark.parametrize("argument", [2**40, object(), "\ud800"])
+async def test_an_argument_that_cannot_be_sent_is_a_defect_of_ours(argument: Any) -> None:
+    """It is not blamed on the watched system."""
+    odoo, _ = odoo_that(1)
+    with pytest.raises(InternalError):
+        await odoo.call("m", "a", argument)
+
+
+async def test_fields_are_asked_once() -> None:
+    """The names of the fields are remembered for each model."""
+    odoo, server = odoo_that({"name": {}, "state": {}})
+    assert await odoo.fields("sale.order") == await odoo.fields("sale.order") == {"name", "state"}
+    assert server.count("execute_kw") == 1
+
+
+async def test_a_model_that_is_not_there_is_a_version_error() -> None:
+    """A module that is not installed is told from a fault."""
+    odoo, _ = odoo_that(xmlrpc.client.Fault(2, "Object no.model doesn't exist"))
+    with pytest.raises(VersionError, match=r"no\.model"):
+        await odoo.fields("no.model")
+
+
+@pytest.mark.parametrize(
+    ("answers", "version"),
+    [
+        ({"/web/version": [as_json({"version_info": [19, 0, 0, "final", 0, ""], "version": "19.0"})]}, 19),
+        (
+            {
+                "/web/version": [page(404)],
+                "/web/webclient/version_info": [
+                    as_json({"result": {"server_version_info": [14, 0, 0, "final", 0, ""]}})
+                ],
+            },
+            14,
+        ),
+        (
+            {
+                "/web/version": [page(303)],
+                "/web/webclient/version_info": [as_json({"result": {"server_version_info": ["saas~18", 2]}})],
+            },
+            18,
+        ),
+    ],
+)
+async def test_the_version_is_found_on_every_version(answers: dict[str, list[HttpAnswer]], version: int) -> None:
+    """New servers have a page for it, old ones a JSON-RPC route; it is asked once."""
+    server = ScriptedOdoo(answers)
+    odoo = OdooServer(ADDRESS, http=server)
+    assert await odoo.version() == await odoo.version() == version
+    assert len(server.asked) == len(answers)
+
+
+async def test_a_server_without_a_version_is_no_odoo() -> None:
+    """Somebody else's pages are a parse error."""
+    odoo = OdooServer(
+        ADDRESS, http=ScriptedOdoo({"/web/version": [page(200)], "/web/webclient/version_info": [page(200)]})
+    )
+    with pytest.raises(ParseError, match="version"):
+        await odoo.version()
+
+
+def test_a_version_without_a_number_is_refused() -> None:
+    """There is no default version."""
+    with pytest.raises(ValueError, match="no number"):
+        major_version("master")
+
+
+def test_the_janitor_is_there_where_it_is_configured() -> None:
+    """The janitor is another user of the same database."""
+    assert OdooServer(ADDRESS).janitor() is None
+    address = OdooAddress(
+        url="http://odoo",
+        database="acme",
+        login="p",
+        password=Secret("p"),
+        janitor_login="j",
+        janitor_password=Secret("j"),
+    )
+    janitor = OdooServer(address).janitor()
+    assert janitor is not None
+    assert janitor.database == "acme"
+    assert janitor.janitor() is None
+
+
+@pytest.mark.parametrize("wrong", [{"transport": "json2"}, {"janitor_login": "j"}])
+def test_an_address_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
+    """Half a configuration is said early."""
+    with pytest.raises(ConfigError):
+        OdooAddress(url="http://odoo", database="acme", login="p", password=Secret("p"), **wrong)
+
+
+# --- JSON-2 -----------------------------------------------------------------------------------------------------------
+
+
+def json2_that(path: str, answer: HttpAnswer) -> tuple[OdooServer, ScriptedOdoo]:
+    """An Odoo 19 with an API key that gives this answer on this path."""
+    address = OdooAddress(
+        url="http://odoo",
+        database="acme",
+        login="probe",
+        password=Secret("p"),
+        api_key=Secret("k3y"),
+        transport="json2",
+    )
+    server = ScriptedOdoo({path: [answer]})
+    return OdooServer(address, http=server), server
+
+
+async def test_json2_names_the_arguments_and_sends_the_key() -> None:
+    """The call arrives as JSON-2 wants it."""
+    odoo, server = json2_that("/json/2/sale.order/write", as_json(value=True))
+    assert await odoo.call("sale.order", "write", 4, {"note": "x"}, context={"a": 1}) is True
+    assert server.asked[-1][1] == {"ids": [4], "vals": {"note": "x"}, "context": {"a": 1}}
+    assert server.headers[-1]["Authorization"] == "bearer k3y"
+    assert server.headers[-1]["X-Odoo-Database"] == "acme"
+
+
+async def test_json2_creates_one_record_as_execute_kw_does() -> None:
+    """One dictionary in, one id out."""
+    odoo, server = json2_that("/json/2/m/create", as_json([11]))
+    assert await odoo.call("m", "create", {"name": "x"}) == 11
+    assert server.asked[-1][1] == {"vals_list": [{"name": "x"}]}
+
+
+async def test_json2_creates_several_records_as_execute_kw_does() -> None:
+    """A list in, a list out."""
+    odoo, _ = json2_that("/json/2/m/create", as_json([11, 12]))
+    assert await odoo.call("m", "create", [{}, {}]) == [11, 12]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (as_json({"name": "x", "message": "Invalid apikey", "debug": "Traceback"}, 401), AuthError, "login of probe"),
+        (as_json({"name": "x", "message": "Not allowed\nmore"}, 403), PermissionDeniedError, "Not allowed"),
+        (as_json({"name": "x", "message": "the model 'm' does not exist"}, 404), FaultError, "does not exist"),
+        (as_json({"name": "x", "message": "missing argument"}, 422), FaultError, "missing argument"),
+        (as_json({"name": "x", "message": "boom", "debug": "Traceback"}, 500), FaultError, "boom"),
+        (page(404), ConnectError, "no database acme"),
+        (page(502), ConnectError, "proxy"),
+        (as_json({"message": "gateway"}, 503), ConnectError, "proxy"),
+        (page(200), ParseError, "HTTP 200"),
+        (page(303), ParseError, "HTTP 303"),
+        (HttpAnswer(200, b"{", 0.0, "application/json"), ParseError, "not JSON"),
+        (as_json([], 500), FaultError, "HTTP 500"),
+    ],
+)
+async def test_each_json2_answer_has_its_kind(answer: HttpAnswer, kind: type[TargetError], words: str) -> None:
+    """Statuses decide; the traceback in the body goes nowhere."""
+    odoo, _ = json2_that("/json/2/m/a", answer)
+    with pytest.raises(kind, match=words) as caught:
+        await odoo.call("m", "a", [1])
+    assert type(caught.value) is kind
+    assert "Traceback" not in str(caught.value)
+
+
+async def test_json2_tells_a_missing_model() -> None:
+    """fields() says the same over both transports."""
+    odoo, _ = json2_that("/json/2/no.model/fields_get", as_json({"message": "the model does not exist"}, 404))
+    with pytest.raises(VersionError):
+        await odoo.fields("no.model")
+
+
+@pytest.mark.parametrize(
+    ("version", "key", "transport", "path"),
+    [
+        (19, Secret("k"), "auto", "/json/2/m/a"),
+        (18, Secret("k"), "auto", "execute_kw"),
+        (19, None, "auto", "execute_kw"),
+        (19, Secret("k"), "xmlrpc", "execute_kw"),
+    ],
+)
+async def test_the_transport_follows_version_and_key(
+    version: int, key: Secret | None, transport: Literal["auto", "xmlrpc"], path: str
+) -> None:
+    """JSON-2 is taken on 19 and later where a key is there and nothing else is asked for."""
+    server = ScriptedOdoo(
+        {
+            "/web/version": [as_json({"version_info": [version]})],
+            "/json/2/m/a": [as_json(1)],
+            "authenticate": [xml(7)],
+            "execute_kw": [xml(1)],
+        }
+    )
+    address = OdooAddress(
+        url="http://odoo", database="acme", login="p", password=Secret("p"), api_key=key, transport=transport
+    )
+    assert await OdooServer(address, http=server).call("m", "a") == 1
+    assert server.asked[-1][0] == path
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "named"),
+    [
+        ("search_read", ([], ["id"]), {"domain": [], "fields": ["id"]}),
+        ("search_count", ([],), {"domain": []}),
+        ("unlink", ([1, 2],), {"ids": [1, 2]}),
+        ("action_confirm", (5,), {"ids": [5]}),
+        ("read", ([1], ["name"]), {"ids": [1], "fields": ["name"]}),
+        ("fields_get", (), {}),
+    ],
+)
+def test_positional_arguments_get_their_names(method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Everyday calls read the same over both transports."""
+    assert named_arguments(method, arguments) == named
+
+
+def test_an_argument_without_a_name_is_a_defect_of_ours() -> None:
+    """It is not guessed."""
+    with pytest.raises(InternalError, match="positional"):
+        named_arguments("action_confirm", ([1], "x"))
