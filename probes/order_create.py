@@ -139,7 +139,7 @@ async def sweep(odoo: Odoo, _options: Options, order: SweepOrder) -> Swept:
     return await orders.sweep_orders(odoo, order)
 
 
-PROBE = Probe[Odoo, Options](
+PROBE: Probe[Odoo, Options] = Probe(
     name="order_create",
     flow="order-create",
     transport=Transport.RPC,

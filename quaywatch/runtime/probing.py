@@ -19,7 +19,7 @@ from .verdict import Verdict
 
 _LEVELS = {Outcome.SUCCESS: "info", Outcome.FAILURE: "warning", Outcome.INVALID: "error"}
 
-log: Any = structlog.get_logger(logger="quaywatch.probe")
+log: Any = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
