@@ -1,0 +1,68 @@
+"""What the sandbox asks of the machine: root, Debian's packages, and mounts that only one process sees."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .cache import SandboxError, cache_root, locked, run
+
+_NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_FORBID_STARTS = "#!/bin/sh\nexit 101\n"
+
+
+def require_root() -> None:
+    """`SandboxError` unless run by root, who alone may bind mounts and change users."""
+    if os.geteuid():
+        raise SandboxError("the sandbox mounts and changes users, so it must be run by root (a container will do)")
+
+
+def require(*packages: str) -> None:
+    """Install those of these Debian packages which the machine lacks, without starting any of their servers."""
+    if all(map(_installed, packages)):
+        return
+    require_root()
+    with locked(cache_root() / "locks" / "apt"):
+        missing = [package for package in packages if not _installed(package)]
+        if missing:
+            _install(missing)
+
+
+def _installed(package: str) -> bool:
+    asked = ("dpkg-query", "--show", "--showformat=${db:Status-Status}", package)
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return answer.stdout == "installed"
+
+
+def _install(packages: Sequence[str]) -> None:
+    if not _NO_CLUSTER.exists():
+        _NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+        _NO_CLUSTER.write_text("create_main_cluster = false\n")
+    forbidden = not _POLICY.exists()
+    if forbidden:
+        _POLICY.write_text(_FORBID_STARTS)
+        _POLICY.chmod(0o755)
+    try:
+        quietly = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q")
+        run(*quietly, "update")
+        run(*quietly, "install", "-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", *packages)
+    finally:
+        if forbidden:
+            _POLICY.unlink()
+
+
+def in_private_mounts(argv: Sequence[str], binds: Mapping[Path, Path]) -> tuple[str, ...]:
+    """`argv`, run where each key of `binds` is also found at the path it maps to.
+
+    Nobody else sees the mounts and they end with the process, whatever ends it: nothing is left to unmount. The
+    process keeps the pid that was started. Needs root.
+    """
+    mounts = [f"mount --rbind {shlex.quote(str(what))} {shlex.quote(str(at))}" for what, at in binds.items()]
+    return ("unshare", "--mount", "sh", "-c", " && ".join([*mounts, f"exec {shlex.join(argv)}"]))
+
+
+def as_user(user: str, argv: Sequence[str]) -> tuple[str, ...]:
+    """`argv`, run as `user` and nothing but `user`."""
+    return ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *argv)

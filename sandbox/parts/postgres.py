@@ -1,0 +1,202 @@
+"""PostgreSQL: a primary and a streaming standby, clusters of our own on free ports.
+
+The servers refuse root, and their data may lie below a directory only root may enter. So each runs as `postgres`
+where its directory is mounted at `/var/lib/postgresql`, which no other process sees.
+"""
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from sandbox.cache import SandboxError, run
+from sandbox.host import as_user, in_private_mounts, require, require_root
+from sandbox.process import LOOPBACK, Services, Spec, free_port
+
+PRIMARY = "postgres"
+STANDBY = "standby"
+ODOO_ROLE = "odoo"
+ODOO_PASSWORD = "odoo"
+SLOT = "standby"
+_BIN = Path("/usr/lib/postgresql/15/bin")
+_HOME = Path("/var/lib/postgresql")
+_PASSWORD = "sandbox"
+# Durability costs time and buys nothing here; the rest is what a production server of Odoo would have.
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "shared_preload_libraries": "pg_stat_statements",
+    "track_io_timing": "on",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "replica",
+    "max_wal_size": "4GB",
+    "wal_keep_size": "256MB",
+    "hot_standby": "on",
+    "log_lock_waits": "on",
+}
+_ROLES = f"""
+create role {ODOO_ROLE} login createdb password '{ODOO_PASSWORD}';
+create role quaywatch login password 'quaywatch' in role pg_monitor;
+create role replicator login replication password '{_PASSWORD}';
+create extension pg_stat_statements;
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    """A running server: `user` may only watch (pg_monitor and granted columns), `superuser` everything."""
+
+    host: str
+    port: int
+    user: str = "quaywatch"
+    password: str = "quaywatch"
+    superuser: str = "postgres"
+    superuser_password: str = _PASSWORD
+
+    def dsn(self, database: str = "postgres") -> str:
+        """A libpq address as the watching role."""
+        return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
+
+    def superuser_dsn(self, database: str = "postgres") -> str:
+        """A libpq address as the superuser."""
+        return f"postgresql://{self.superuser}:{self.superuser_password}@{self.host}:{self.port}/{database}"
+
+
+class Replicated(Protocol):
+    """What the standby needs of the world: whom to follow."""
+
+    @property
+    def postgres(self) -> Postgres:
+        """The primary."""
+
+
+def prepare(_progress: object) -> None:
+    """Install the server, if the machine has none."""
+    require_root()
+    require("postgresql-15", "postgresql-client-15")
+
+
+def start(services: Services, _world: object, _progress: object) -> Postgres:
+    """Start the primary, its cluster made when there is none yet."""
+    server = Postgres(host=LOOPBACK, port=_port(services, PRIMARY))
+    data = services.state / PRIMARY / "data"
+    if not data.exists():
+        _initialise(data)
+        _serve(services, PRIMARY, server)
+        sql(server, _ROLES)
+    _serve(services, PRIMARY, server)
+    return server
+
+
+def start_standby(services: Services, world: Replicated, _progress: object) -> Postgres:
+    """Start the standby, copied from the primary when there is none yet; it follows through a slot of its own."""
+    server = replace(world.postgres, port=_port(services, STANDBY))
+    data = services.state / STANDBY / "data"
+    if not data.exists():
+        _copy(world.postgres, data)
+    _serve(services, STANDBY, server)
+    return server
+
+
+def sql(server: Postgres, statements: str, database: str = "postgres") -> str:
+    """The rows that `statements` give as the superuser, columns split by `|`; `SandboxError` when one fails."""
+    argv = ("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", server.superuser_dsn(database), "-f", "-")
+    done = subprocess.run(argv, input=statements, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise SandboxError(f"SQL failed in {database}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+@contextmanager
+def session(server: Postgres, statements: str, database: str) -> Iterator[None]:
+    """A superuser's session that has been sent `statements` and stays open, in its transaction if it began one.
+
+    It ends with the block, and also with this process: the server sees the line close.
+    """
+    argv = ("psql", "-XqAt", "-d", server.superuser_dsn(database))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as client:
+        assert client.stdin is not None  # noqa: S101 - asked for two lines above
+        client.stdin.write(f"{statements}\n")
+        client.stdin.flush()
+        try:
+            yield
+        finally:
+            client.terminate()
+
+
+def has_database(server: Postgres, database: str) -> bool:
+    """Whether `database` is there."""
+    return bool(sql(server, f"select 1 from pg_database where datname = '{database}'"))
+
+
+def clone(server: Postgres, template: str, database: str) -> None:
+    """Make `database` a copy of `template`, to which nobody may be connected; a tenant more in about a second."""
+    sql(server, f'create database "{database}" template "{template}" owner {ODOO_ROLE}')
+
+
+def _port(services: Services, name: str) -> int:
+    return services.ports(name).get("postgres") or free_port()
+
+
+def _initialise(data: Path) -> None:
+    home = _owned(data.parent)
+    password = home / "password"
+    password.write_text(_PASSWORD)
+    _as_postgres(home, "initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres",
+                 "--auth=scram-sha-256", f"--pwfile={_HOME / 'password'}", f"--pgdata={_HOME / 'data'}")  # fmt: skip
+    rules = "".join(f"host {what} all {LOOPBACK}/32 scram-sha-256\n" for what in ("all", "replication"))
+    (data / "pg_hba.conf").write_text(rules)
+
+
+def _copy(primary: Postgres, data: Path) -> None:
+    home = _owned(data.parent)
+    sql(primary, f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{SLOT}'")
+    source = f"host={primary.host} port={primary.port} user=replicator password={_PASSWORD}"
+    try:
+        _as_postgres(home, "pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
+                     "--create-slot", f"--slot={SLOT}", f"--dbname={source}", f"--pgdata={_HOME / 'data'}")  # fmt: skip
+    except SandboxError:
+        shutil.rmtree(data, ignore_errors=True)
+        raise
+
+
+def _owned(home: Path) -> Path:
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.chown(home, "postgres", "postgres")
+    return home
+
+
+def _as_postgres(home: Path, program: str, *arguments: str) -> None:
+    run(*_inside(home, program, *arguments), cwd=Path("/"))
+
+
+def _inside(home: Path, program: str, *arguments: str) -> tuple[str, ...]:
+    return in_private_mounts(as_user("postgres", [str(_BIN / program), *arguments]), {home: _HOME})
+
+
+def _serve(services: Services, name: str, server: Postgres) -> None:
+    settings = {**_SETTINGS, "port": str(server.port), "cluster_name": name}
+    flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    spec = Spec(
+        name=name,
+        argv=_inside(services.state / name, "postgres", "-D", str(_HOME / "data"), *flags),
+        ports={"postgres": server.port},
+        cwd=Path("/"),
+        ready=partial(_answers, server),
+        stop_signal=signal.SIGINT,
+    )
+    services.start(spec)
+
+
+def _answers(server: Postgres) -> bool:
+    argv = ("pg_isready", "-q", "-h", server.host, "-p", str(server.port))
+    return subprocess.run(argv, check=False).returncode == 0

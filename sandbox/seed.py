@@ -1,0 +1,179 @@
+"""What an Odoo database of the sandbox holds, put there by its admin over XML-RPC; running it twice changes nothing.
+
+A user and records for the probes, as an administrator would prepare them, and some ordinary business beside them.
+"""
+
+import xmlrpc.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+ADMIN = ("admin", "admin")
+PROBE = ("probe", "probe-password")
+JANITOR = ("janitor", "janitor-password")
+PORTAL = ("portal-customer", "portal-customer-password")
+STOCK = 100_000
+CUSTOMER = "Harbour Foods"
+_PROBE_GROUPS = ("base.group_user", "sales_team.group_sale_salesman", "stock.group_stock_user")
+_JANITOR_GROUPS = ("base.group_user", "sales_team.group_sale_manager", "stock.group_stock_manager")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    """The ids of what was put there."""
+
+    partner_id: int
+    product_id: int
+    storable_id: int
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Somebody's RPC connection to one Odoo database."""
+
+    url: str
+    database: str
+    login: str
+    password: str
+
+    @cached_property
+    def uid(self) -> int:
+        """The user's id; a `PermissionError` when Odoo refuses the login."""
+        common = xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/common", allow_none=True)
+        uid = common.authenticate(self.database, self.login, self.password, {})
+        if not isinstance(uid, int) or not uid:
+            raise PermissionError(f"{self.database} refuses {self.login}")
+        return uid
+
+    def call(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """What `method` of `model` answers. An answer of None, which XML-RPC cannot carry, comes as None."""
+        server = xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/object", allow_none=True)
+        try:
+            return server.execute_kw(self.database, self.uid, self.password, model, method, args, kwargs)
+        except xmlrpc.client.Fault as fault:
+            if "cannot marshal None" in fault.faultString:
+                return None
+            raise
+
+    def fields(self, model: str) -> set[str]:
+        """The names of the fields that this version's `model` has."""
+        return set(self.call(model, "fields_get", [], attributes=["type"]))
+
+    def ensure(self, model: str, key: Mapping[str, Any], values: Mapping[str, Any], **context: Any) -> int:
+        """The id of the record which `key` names, made with `key` and `values` when there is none."""
+        domain = [(name, "=", value) for name, value in key.items()]
+        found: list[int] = self.call(model, "search", domain, limit=1, context={"active_test": False})
+        made: int = found[0] if found else self.call(model, "create", {**key, **values}, context=context)
+        return made
+
+    def reference(self, name: str) -> int:
+        """The id behind an external id such as `base.group_user`."""
+        module, _, rest = name.partition(".")
+        domain = [("module", "=", module), ("name", "=", rest)]
+        rows = self.call("ir.model.data", "search_read", domain, fields=["res_id"], limit=1)
+        res_id: int = rows[0]["res_id"]
+        return res_id
+
+
+def seed(admin: Connection) -> Seeded:
+    """Put everything there, or find it there; `admin` must be Odoo's administrator."""
+    _user(admin, PROBE, "Probe", _PROBE_GROUPS)
+    _user(admin, JANITOR, "Janitor", _JANITOR_GROUPS)
+    partner = admin.ensure("res.partner", {"name": "Probe Partner"}, {})
+    seeded = Seeded(
+        partner_id=partner,
+        product_id=_product(admin, "Probe Parcel", "PROBE-PARCEL", storable=False),
+        storable_id=_product(admin, "Probe Pallet", "PROBE-PALLET", storable=True),
+    )
+    _stock_up(admin, seeded.storable_id)
+    _business(admin)
+    return seeded
+
+
+def _user(admin: Connection, credentials: tuple[str, str], name: str, groups: tuple[str, ...], **values: Any) -> None:
+    """A user with an e-mail address, without which some flows fail late, and no phone, which makes Odoo ask."""
+    login, password = credentials
+    field = "group_ids" if "group_ids" in admin.fields("res.users") else "groups_id"
+    made = {
+        "name": name,
+        "password": password,
+        "email": f"{login}@example.com",
+        "lang": "en_US",
+        field: [(6, 0, [admin.reference(group) for group in groups])],
+        **values,
+    }
+    # Without this key Odoo would send an invitation.
+    admin.ensure("res.users", {"login": login}, made, no_reset_password=True)
+
+
+def _product(admin: Connection, name: str, code: str, *, storable: bool) -> int:
+    fields = admin.fields("product.product")
+    values = {"name": name, "list_price": 2.0, "weight": 1.5, "barcode": code, "taxes_id": [(6, 0, [])]}
+    return admin.ensure("product.product", {"default_code": code}, {**values, **_kind(fields, storable=storable)})
+
+
+def _kind(fields: set[str], *, storable: bool) -> dict[str, Any]:
+    """How this version says whether stock of a product is kept."""
+    if "is_storable" in fields:
+        return {"type": "consu", "is_storable": storable}
+    name = "detailed_type" if "detailed_type" in fields else "type"
+    return {name: "product" if storable else "consu"}
+
+
+def _stock_up(admin: Connection, product: int) -> None:
+    warehouse = admin.call("stock.warehouse", "search_read", [], fields=["lot_stock_id"], limit=1)[0]
+    place = {"product_id": product, "location_id": warehouse["lot_stock_id"][0]}
+    if admin.call("stock.quant", "search_count", [(key, "=", value) for key, value in place.items()]):
+        return
+    values = {**place, "inventory_quantity": STOCK}
+    quant = admin.call("stock.quant", "create", values, context={"inventory_mode": True})
+    if "inventory_quantity_set" in admin.fields("stock.quant"):
+        admin.call("stock.quant", "action_apply_inventory", [quant])
+
+
+def _business(admin: Connection) -> None:
+    """A customer with a portal login, a delivery done, one under way and a quotation."""
+    customer = admin.ensure("res.partner", {"name": CUSTOMER}, {"email": "goods@harbour-foods.example"})
+    _user(admin, PORTAL, CUSTOMER, ("base.group_portal",), partner_id=customer)
+    if admin.call("sale.order", "search_count", [("partner_id", "=", customer)]):
+        return
+    ship(admin, trade(admin))
+    trade(admin)
+    _order(admin)
+
+
+def trade(admin: Connection) -> int:
+    """A confirmed order of an ordinary customer, of the day and of goods that are in stock; its id."""
+    order = _order(admin)
+    admin.call("sale.order", "action_confirm", [order])
+    return order
+
+
+def _order(admin: Connection) -> int:
+    customer = admin.ensure("res.partner", {"name": CUSTOMER}, {})
+    product = _product(admin, "Crate of Oranges", "ORANGES", storable=True)
+    _stock_up(admin, product)
+    line = (0, 0, {"product_id": product, "product_uom_qty": 3})
+    order: int = admin.call("sale.order", "create", {"partner_id": customer, "order_line": [line]})
+    return order
+
+
+def ship(admin: Connection, order: int) -> None:
+    """Deliver a confirmed order; an `AssertionError` when Odoo did not."""
+    move = "move_ids" if "move_ids" in admin.fields("stock.picking") else "move_lines"
+    pickings: list[int] = admin.call("stock.picking", "search", [("sale_id", "=", order)])
+    rows = admin.call("stock.picking", "read", pickings, fields=[move])
+    moves = [item for row in rows for item in row[move]]
+    admin.call("stock.move", "write", moves, _done(admin.fields("stock.move"), 3))
+    admin.call("stock.picking", "button_validate", pickings, context={"skip_sms": True, "skip_backorder": True})
+    states = {row["state"] for row in admin.call("stock.picking", "read", pickings, fields=["state"])}
+    if states != {"done"}:
+        raise AssertionError(f"the delivery of order {order} is {states}")
+
+
+def _done(fields: set[str], quantity: float) -> dict[str, Any]:
+    """How this version is told what was moved."""
+    if "quantity_done" in fields:
+        return {"quantity_done": quantity}
+    return {"quantity": quantity, "picked": True}
