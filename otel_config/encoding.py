@@ -1,6 +1,6 @@
 """From what is fresh now to the batches that leave.
 
-Encoding 20,000 series takes a quarter of a second of one core. So `Encoder.encode` is an iterator: whoever drains it on
+Encoding 20,000 series takes a tenth of a second of one core. So `Encoder.encode` is an iterator: whoever drains it on
 an event loop yields between two batches, and is never held for longer than one batch of `CHUNK` points takes.
 """
 
