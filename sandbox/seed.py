@@ -13,6 +13,8 @@ ADMIN = ("admin", "admin")
 PROBE = ("probe", "probe-password")
 JANITOR = ("janitor", "janitor-password")
 PORTAL = ("portal-customer", "portal-customer-password")
+PARTNER = "PROBE-CUSTOMER"
+PRODUCT = "PROBE-PARCEL"
 STOCK = 100_000
 CUSTOMER = "Harbour Foods"
 _PROBE_GROUPS = ("base.group_user", "sales_team.group_sale_salesman", "stock.group_stock_user")
@@ -80,10 +82,10 @@ def seed(admin: Connection) -> Seeded:
     """Put everything there, or find it there; `admin` must be Odoo's administrator."""
     _user(admin, PROBE, "Probe", _PROBE_GROUPS)
     _user(admin, JANITOR, "Janitor", _JANITOR_GROUPS)
-    partner = admin.ensure("res.partner", {"name": "Probe Partner"}, {})
+    partner = admin.ensure("res.partner", {"ref": PARTNER}, {"name": "Probe Customer"})
     seeded = Seeded(
         partner_id=partner,
-        product_id=_product(admin, "Probe Parcel", "PROBE-PARCEL", storable=False),
+        product_id=_product(admin, "Probe Parcel", PRODUCT, storable=False),
         storable_id=_product(admin, "Probe Pallet", "PROBE-PALLET", storable=True),
     )
     _stock_up(admin, seeded.storable_id)
