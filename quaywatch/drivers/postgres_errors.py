@@ -90,7 +90,7 @@ def postgres_errors(where: str, *, role: str) -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise of_sqlstate(error.sqlstate or "", error.message or str(error), where=where, role=role) from error
+        raise _of_postgres(error, where, role) from error
     except OSError as error:
         raise connect_error(error, where) from error
     except asyncpg.InterfaceError as error:
@@ -99,6 +99,12 @@ def postgres_errors(where: str, *, role: str) -> Iterator[None]:
         raise ParseError(
             f"{where}: the answer could not be understood", remedy="check that PostgreSQL answers there"
         ) from error
+
+
+def _of_postgres(error: asyncpg.PostgresError, where: str, role: str) -> TargetError | InternalError:
+    if isinstance(error, asyncpg.DataError) and error.message is None:  # no server's words: asyncpg could not encode
+        return InternalError(f"{where}: an argument of a statement has the wrong type")
+    return of_sqlstate(error.sqlstate or "", error.message or str(error), where=where, role=role)
 
 
 def of_sqlstate(state: str, message: str, *, where: str, role: str) -> TargetError:
@@ -141,7 +147,7 @@ def _identifier(name: str) -> str:
 
 def _of_interface(error: asyncpg.InterfaceError, where: str) -> TargetError | InternalError:
     if isinstance(error, ValueError):
-        return InternalError(f"{where}: asyncpg refuses the arguments of a statement")
+        return InternalError(f"{where}: asyncpg refuses its own arguments")
     if "authentication method" in str(error):
         return AuthError(f"{where}: {error}", remedy="allow password authentication in pg_hba.conf")
     return ConnectError(f"{where}: the connection was cut")
