@@ -1,0 +1,194 @@
+"""One target at work: its driver, its jobs, and whether this agent acts on it at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.trace import Tracer
+
+from quaywatch.contract import ExporterTask, Meter, Per, ProbeTask, Reach, Watched
+
+from .catalogue import LEASE_CHANGES, LEASE_HELD, METRICS
+from .clock import Clock
+from .collection import PING, Collection
+from .leases import Leases
+from .probing import RunRecord, announce, run_probe
+from .scheduler import Job, Scheduler
+from .store import Source
+from .sweeping import SWEEP_EVERY, sweep_probe
+from .tours import Tour
+
+PING_EVERY: Final = 15.0
+"""Seconds between two pings at most; a target that is read more often is pinged as often."""
+PING_WITHIN: Final = 5.0
+"""Seconds a ping may take."""
+UNDO_WITHIN: Final = 15.0
+"""Seconds that the jobs of a target have to end, a running probe's undoing among them, when the target is left."""
+
+_OF_TARGET: Final = tuple(
+    metric for metric in METRICS if metric.attributes[:1] == ("target",) and metric not in (LEASE_HELD, LEASE_CHANGES)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the targets of one agent share. ``on_run`` hears of every probe run, ``on_left`` of every target left."""
+
+    installation: str
+    scheduler: Scheduler
+    collection: Collection
+    leases: Leases
+    meter: Meter
+    tracer: Tracer
+    clock: Clock
+    on_run: Callable[[RunRecord], None]
+    on_left: Callable[[str], None]
+
+
+class TargetWatch:
+    """Works on a target while this agent is to act on it, and leaves no series of it otherwise."""
+
+    def __init__(self, watched: Watched, tools: Tools) -> None:
+        self.watched = watched
+        self._name = watched.target.name
+        self._tools = tools
+        self._driver: Any = None
+        self._dismissed = False
+        self._turn = asyncio.Lock()
+
+    def acts(self) -> bool:
+        """Whether this agent is to act on the target now."""
+        if self._dismissed:
+            return False
+        return self.watched.target.reach is Reach.LOCAL or self._tools.leases.held(self._name)
+
+    async def settle(self) -> None:
+        """Begin or leave, as it is to be now."""
+        async with self._turn:
+            if self.acts() and self._driver is None:
+                self._begin()
+            elif not self.acts() and self._driver is not None:
+                await self._pause(UNDO_WITHIN)
+                self.forget()
+
+    async def dismiss(self) -> None:
+        """Leave the target for good; its series end."""
+        self._dismissed = True
+        await self.settle()
+
+    async def stop(self, within: float) -> None:
+        """End the jobs, so many seconds at most; the series stay for the last export."""
+        self._dismissed = True
+        async with self._turn:
+            if self._driver is not None:
+                await self._pause(within)
+
+    def _begin(self) -> None:
+        watched, tools = self.watched, self._tools
+        self._driver = watched.open()
+        tools.collection.announce(self._name, PING, *(task.exporter.name for task in watched.exporters))
+        for probe in watched.probes:
+            announce(probe, watched.target, tools.meter)
+        for job in self._jobs(self._driver):
+            tools.scheduler.start(job)
+
+    async def _pause(self, within: float) -> None:
+        await self._tools.scheduler.stop(self._name, within)
+        await self._driver.close()
+        self._driver = None
+
+    def forget(self) -> None:
+        """End every series of the target."""
+        self._tools.collection.forget(self._name)
+        for metric in _OF_TARGET:
+            self._tools.meter.clear(metric, self._name)
+        self._tools.on_left(self._name)
+
+    def _jobs(self, driver: Any) -> Iterator[Job]:
+        yield self._ping(driver)
+        yield from (self._reading(task, driver) for task in self.watched.exporters if task.exporter.per is Per.TARGET)
+        yield from self._tours(driver)
+        for task in self.watched.probes:
+            yield self._probe(task, driver)
+            yield self._sweep(task, driver)
+
+    def _job(self, label: str, every: float, run: Callable[[float], Awaitable[object]], **bounds: bool) -> Job:
+        async def turn(tick: float) -> None:
+            if self.acts():  # an agent that was frozen wakes up with a lease that another has taken
+                await run(tick)
+
+        target = self.watched.target
+        return Job(target=target.name, kind=target.kind, label=label, every=every, run=turn, **bounds)
+
+    def _ping(self, driver: Any) -> Job:
+        readings = [task.every for task in self.watched.exporters]
+        every = min([PING_EVERY, *readings])
+        collection, target = self._tools.collection, self.watched.target
+        return self._job(PING, every, lambda _: collection.ping(target, driver, PING_WITHIN), unbounded=True)
+
+    def _reading(self, task: ExporterTask, driver: Any) -> Job:
+        source, state = Source(self._name, task.exporter.name), task.exporter.state()
+        read = self._tools.collection.read
+        return self._job(task.exporter.name, task.every, lambda _: read(task, driver, source, state))
+
+    def _tours(self, driver: Any) -> Iterator[Job]:
+        """One tour for each interval; all of them together make no more visits at a time than they may."""
+        alike: defaultdict[float, list[ExporterTask]] = defaultdict(list)
+        for task in self.watched.exporters:
+            if task.exporter.per is Per.DATABASE:
+                alike[task.every].append(task)
+        visits = asyncio.Semaphore(self.watched.visits)
+        for every, tasks in alike.items():
+            yield self._tour(every, self._round(tasks, driver, visits))
+
+    def _tour(self, every: float, tour: Tour) -> Job:
+        return self._job(f"tour.{every:g}s", every, lambda _: tour.go())
+
+    def _round(self, tasks: list[ExporterTask], driver: Any, visits: asyncio.Semaphore) -> Tour:
+        return Tour(
+            self._name,
+            tasks,
+            cluster=driver,
+            tenants=self.watched.tenants,
+            visits=visits,
+            collection=self._tools.collection,
+            meter=self._tools.meter,
+            clock=self._tools.clock,
+        )
+
+    def _probe(self, task: ProbeTask, driver: Any) -> Job:
+        tools = self._tools
+
+        async def run(tick: float) -> None:
+            record = await run_probe(
+                task,
+                driver,
+                target=self.watched.target,
+                tick=tick,
+                installation=tools.installation,
+                meter=tools.meter,
+                tracer=tools.tracer,
+                clock=tools.clock,
+            )
+            tools.on_run(record)
+
+        return self._job(task.probe.name, task.every, run, on_grid=True)
+
+    def _sweep(self, task: ProbeTask, driver: Any) -> Job:
+        watched, tools = self.watched, self._tools
+
+        async def run(_tick: float) -> None:
+            await sweep_probe(
+                task,
+                driver,
+                target=watched.target,
+                installation=tools.installation,
+                limit_time_real=watched.limit_time_real,
+                meter=tools.meter,
+            )
+
+        return self._job(f"{task.probe.name}.sweep", SWEEP_EVERY, run)
