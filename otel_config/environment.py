@@ -175,9 +175,10 @@ def _endpoint(reader: _Reader, signal: Signal, protocol: Protocol) -> str:
 
 
 def _headers(reader: _Reader, signal: Signal) -> tuple[tuple[str, Secret], ...]:
-    if reader.file.headers is not None:
-        return tuple(reader.file.headers.items())
-    return reader.variable(parsing.headers, _names(signal, "HEADERS"), ())
+    """Merged name by name, in lower case: the file's go before the environment's."""
+    none: tuple[tuple[str, Secret], ...] = ()
+    told = (*reader.variable(parsing.headers, _names(signal, "HEADERS"), none), *(reader.file.headers or {}).items())
+    return tuple({name.lower(): value for name, value in told}.items())
 
 
 def _compression(reader: _Reader, signal: Signal) -> Compression:

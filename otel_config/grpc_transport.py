@@ -59,7 +59,7 @@ class GrpcTransport:
             request_serializer=lambda request: request,
             response_deserializer=ExportMetricsServiceResponse.FromString,
         )
-        metadata = tuple((name.lower(), secret.reveal()) for name, secret in self._settings.headers)
+        metadata = tuple((name, secret.reveal()) for name, secret in self._settings.headers)
         response = await call(payload, timeout=self._settings.timeout, metadata=metadata)
         partial = response.partial_success
         return Sent(partial.rejected_data_points, short(partial.error_message))

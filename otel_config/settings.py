@@ -35,7 +35,8 @@ class SignalSettings:
     """Where and how one signal is sent.
 
     ``endpoint`` is a URL; with `Protocol.HTTP` it is the whole address of the signal, with `Protocol.GRPC` only host
-    and port count. ``timeout`` in seconds. ``insecure`` decides on TLS for a gRPC endpoint without a scheme.
+    and port count. ``headers`` have lower-case names. ``timeout`` in seconds. ``insecure`` decides on TLS for a gRPC
+    endpoint without a scheme.
     """
 
     endpoint: str

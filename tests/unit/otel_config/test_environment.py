@@ -13,6 +13,7 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 HERE = "http://collector:4317"
+PAIRS = "name=value pairs with commas between them, percent-encoded"
 P = "OTEL_EXPORTER_OTLP_"
 
 
@@ -140,17 +141,19 @@ def test_the_file_goes_before_the_environment(tmp_path: Path) -> None:
     pem = tmp_path / "pem"
     pem.write_text("")
     file = OtlpFile(
-        protocol="grpc", headers={"a": Secret("file")}, compression="none", timeout=3.0, ca_file=pem, cert_file=pem,
+        protocol="grpc", headers={"A": Secret("file")}, compression="none", timeout=3.0, ca_file=pem, cert_file=pem,
         key_file=pem, insecure=True, temporality="delta", interval=5.0, metrics=True,
     )  # fmt: skip
     environ = {
-        f"{P}ENDPOINT": "c:4317", f"{P}PROTOCOL": "http/protobuf", f"{P}HEADERS": "a=environment",
-        f"{P}COMPRESSION": "gzip", f"{P}TIMEOUT": "9000", f"{P}INSECURE": "false", f"{P}METRICS_TEMPORALITY_PREFERENCE": "cumulative",
+        f"{P}ENDPOINT": "c:4317", f"{P}PROTOCOL": "http/protobuf", f"{P}HEADERS": "a=environment,b=environment",
+        f"{P}COMPRESSION": "gzip", f"{P}TIMEOUT": "9000", f"{P}INSECURE": "false",
+        f"{P}METRICS_TEMPORALITY_PREFERENCE": "cumulative",
         "OTEL_METRIC_EXPORT_INTERVAL": "60000", f"{P}CERTIFICATE": __file__,
     }  # fmt: skip
     settings = merged(file, **environ)
     assert settings.metrics == SignalSettings(
-        endpoint="c:4317", headers=(("a", Secret("file")),), compression=Compression.NONE, timeout=3.0, ca_file=pem,
+        endpoint="c:4317", headers=(("a", Secret("file")), ("b", Secret("environment"))),
+        compression=Compression.NONE, timeout=3.0, ca_file=pem,
         cert_file=pem, key_file=pem, insecure=True,
     )  # fmt: skip
     assert (settings.temporality, settings.interval) == (Temporality.DELTA, 5.0)
@@ -235,8 +238,7 @@ def test_an_empty_variable_is_not_set() -> None:
         (
             "OTEL_RESOURCE_ATTRIBUTES",
             "team",
-            "pair 1 is not a name, '=' and a value, "
-            "allowed: name=value pairs with commas between them, percent-encoded",
+            f"pair 1 is not a name, '=' and a value, allowed: {PAIRS}",
         ),
     ],
 )

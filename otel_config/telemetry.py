@@ -1,0 +1,120 @@
+"""All three signals, started and stopped together."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+
+from opentelemetry.trace import Tracer
+
+from quaywatch.contract import Meter, Snapshot
+
+from .catalogue import count_from_zero
+from .clock import Clock, SystemClock
+from .encoding import Encoder
+from .grpc_transport import GrpcTransport
+from .http_transport import HttpTransport
+from .logs import Logs
+from .metrics import MetricPump
+from .outcomes import Outcomes
+from .queue import BatchQueue
+from .resource import of_metrics
+from .sender import MetricSender
+from .settings import OtlpSettings, Protocol, SignalSettings
+from .spool import Spool
+from .structured import shipping
+from .traces import Traces
+from .transport import Transport
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Telemetry:
+    """What leaves over OTLP. ``tracer`` makes spans with ids, whether they are sent or not."""
+
+    tracer: Tracer
+    _traces: Traces
+    _pump: MetricPump | None
+    _logs: Logs | None
+
+    @classmethod
+    async def start(
+        cls,
+        settings: OtlpSettings,
+        snapshot: Snapshot,
+        meter: Meter,
+        resource: Mapping[str, str],
+        *,
+        since: float | None = None,
+        clock: Clock | None = None,
+    ) -> "Telemetry":
+        """Start every signal that is on; the back ends need not be there.
+
+        Args:
+            settings: where and how.
+            snapshot: what the metrics are.
+            meter: where the export tells how it goes.
+            resource: who is speaking; see `resource.resource_attributes`.
+            since: Unix time the agent started, now if None; with delta temporality what was counted since then is sent.
+            clock: the machine's when None.
+
+        Raises:
+            ConfigError: when the spool directory cannot be used.
+        """
+        clock = clock or SystemClock()
+        count_from_zero(meter, settings.signals)
+        pump = _pump(settings, snapshot, meter, resource, since, clock)
+        if pump is not None:
+            await pump.start()
+        traces = Traces(settings.traces, resource, Outcomes("traces", meter, clock))
+        logs = Logs(settings.logs, resource, Outcomes("logs", meter, clock)) if settings.logs else None
+        if logs is not None:
+            shipping.ship = logs.ship
+        return cls(traces.tracer, traces, pump, logs)
+
+    async def flush(self, within: float) -> bool:
+        """Export everything now, all signals at once; whether all of it was delivered within so many seconds."""
+        return all(await asyncio.gather(*(signal.flush(within) for signal in self._signals)))
+
+    async def close(self, within: float, *, end_series: bool = False) -> None:
+        """Export a last time and stop, all signals at once, within so many seconds whatever the back ends do.
+
+        ``end_series`` ends every series at the back end: for a reload that changes resource or back end. On a plain
+        stop the series are left to the store's look-back, so that a restart makes no gap.
+        """
+        if self._logs is not None and shipping.ship == self._logs.ship:
+            shipping.ship = None
+        closing: list[Awaitable[None]] = [self._traces.close(within)]
+        if self._logs is not None:
+            closing.append(self._logs.close(within))
+        if self._pump is not None:
+            closing.append(self._pump.close(within, end_series=end_series))
+        await asyncio.gather(*closing)
+
+    @property
+    def _signals(self) -> list[Traces | Logs | MetricPump]:
+        return [self._traces, *(signal for signal in (self._logs, self._pump) if signal is not None)]
+
+
+def _pump(
+    settings: OtlpSettings,
+    snapshot: Snapshot,
+    meter: Meter,
+    resource: Mapping[str, str],
+    since: float | None,
+    clock: Clock,
+) -> MetricPump | None:
+    if settings.metrics is None:
+        return None
+    queue = BatchQueue(settings.queue_bytes, meter, clock, Spool(settings.spool) if settings.spool else None)
+    encoder = Encoder(
+        of_metrics(resource),
+        meter,
+        temporality=settings.temporality,
+        since=clock.time() if since is None else since,
+        batch_bytes=settings.batch_bytes,
+    )
+    sender = MetricSender(_transport(settings.metrics), queue, meter, clock)
+    return MetricPump(snapshot, encoder, queue, sender, settings.interval, clock)
+
+
+def _transport(settings: SignalSettings) -> Transport:
+    return GrpcTransport(settings) if settings.protocol is Protocol.GRPC else HttpTransport(settings)
