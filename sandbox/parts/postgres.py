@@ -117,20 +117,22 @@ def sql(server: Postgres, statements: str, database: str = "postgres") -> str:
 
 
 @contextmanager
-def session(server: Postgres, statements: str, database: str) -> Iterator[None]:
-    """A superuser's session that has been sent `statements` and stays open, in its transaction if it began one.
+def session(server: Postgres, statements: str, database: str, application: str) -> Iterator[None]:
+    """A session of Odoo's role that has been sent `statements` and stays open, in its transaction if it began one.
 
     It ends with the block, and also with this process: the server sees the line close.
     """
-    argv = ("psql", "-XqAt", "-d", server.superuser_dsn(database))
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as client:
-        assert client.stdin is not None  # noqa: S101 - asked for two lines above
+    login = f"postgresql://{ODOO_ROLE}:{ODOO_PASSWORD}@{server.host}:{server.port}/{database}"
+    argv = ("psql", "-XqAt", "-d", f"{login}?application_name={application}")
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True) as client:
+        assert client.stdin is not None  # noqa: S101 - asked for in the line above
         client.stdin.write(f"{statements}\n")
         client.stdin.flush()
         try:
             yield
         finally:
-            client.terminate()
+            client.kill()
 
 
 def has_database(server: Postgres, database: str) -> bool:

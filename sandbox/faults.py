@@ -1,0 +1,208 @@
+"""Faults to put into a running sandbox, as context managers: what a block has done is undone when it ends.
+
+Each yields one sentence that says what is wrong now.
+"""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
+
+from . import jobs
+from .cache import SandboxError
+from .parts import postgres, redis
+from .parts.postgres import sql
+from .process import LOOPBACK, until
+from .world import PARTS, World
+
+_WITHIN = 30.0
+_HOLDER = "month-end-import"
+_WAITER = "web-order"
+_JOBS_MARK = "stalled"
+_FILLING = "sandbox:filling"
+_CHUNK = "x" * 256 * 1024
+_LATEST = "(select max(id) from sale_order)"
+_TOUCH = f"update sale_order set write_date = write_date where id = {_LATEST}"
+_WRITES = "create table sandbox_writes as select n, repeat('x', 200) as text from generate_series(1, 50000) n"
+
+
+@contextmanager
+def lock(world: World, target: str | None = None, *, table: bool = False) -> Iterator[str]:
+    """A session that locks the latest sale order and then idles in its transaction, and one that waits for it.
+
+    With `table` the whole table is locked, as by a migration, so that every reader waits too.
+    """
+    database = target or "odoo14"
+    held = "lock table sale_order in access exclusive mode" if table else _TOUCH
+    with ExitStack() as sessions:
+        sessions.callback(_end_sessions, world)
+        for name, statement in ((_HOLDER, f"begin; {held}"), (_WAITER, _TOUCH)):
+            sessions.enter_context(postgres.session(world.postgres, f"{statement};", database, name))
+            _await(partial(_holds, world, name), f"{name} did not get as far as its lock")
+        yield f"{_WAITER} waits in {database} for a {'table' if table else 'row'} that {_HOLDER} keeps locked"
+
+
+def _holds(world: World, application: str) -> bool:
+    """Whether the session has its lock, or waits for it."""
+    stage = "state = 'idle in transaction'" if application == _HOLDER else "wait_event_type = 'Lock'"
+    query = f"select 1 from pg_stat_activity where application_name = '{application}' and {stage}"
+    return bool(sql(world.postgres, query))
+
+
+def _end_sessions(world: World) -> None:
+    there = f"from pg_stat_activity where application_name in ('{_HOLDER}', '{_WAITER}')"
+    sql(world.postgres, f"select pg_terminate_backend(pid) {there}")
+    _await(lambda: not sql(world.postgres, f"select 1 {there}"), "the sessions of the lock did not end")
+
+
+@contextmanager
+def lag(world: World, target: str | None = None) -> Iterator[str]:
+    """A standby that receives but does not replay, while the primary has written some 15 MB more."""
+    _no(target)
+    sql(world.standby, "select pg_wal_replay_pause()")
+    try:
+        sql(world.postgres, _WRITES)
+        yield "the standby has stopped replaying what it receives"
+    finally:
+        sql(world.standby, "select pg_wal_replay_resume()")
+        sql(world.postgres, "drop table if exists sandbox_writes")
+
+
+@contextmanager
+def cut_standby(world: World, target: str | None = None) -> Iterator[str]:
+    """A standby that answers but has lost the line to its primary."""
+    _no(target)
+    line = sql(world.standby, "show primary_conninfo")
+    _follow(world, f"host={LOOPBACK} port=1")
+    try:
+        _await(lambda: not _streams(world), "the standby still streams")
+        yield "the standby is up but cut off from its primary"
+    finally:
+        _follow(world, line)
+        _await(lambda: _streams(world), "the standby did not come back to its primary")
+
+
+def _follow(world: World, line: str) -> None:
+    quoted = line.replace("'", "''")
+    sql(world.standby, f"alter system set primary_conninfo = '{quoted}';\nselect pg_reload_conf()")
+
+
+def _streams(world: World) -> bool:
+    return bool(sql(world.postgres, "select 1 from pg_stat_replication where state = 'streaming'"))
+
+
+@contextmanager
+def stop(world: World, target: str | None = None) -> Iterator[str]:
+    """A server that was stopped in good order; it comes back on the same ports."""
+    name = _part(target)
+    world.services.stop(name)
+    try:
+        yield f"{name} is stopped"
+    finally:
+        world.services.resume(name)
+
+
+def stop_odoo(world: World, target: str | None = None) -> AbstractContextManager[str]:
+    """An Odoo that was stopped, 14 unless the other is named."""
+    return stop(world, target or "odoo14")
+
+
+@contextmanager
+def freeze(world: World, target: str | None = None) -> Iterator[str]:
+    """A server that keeps its connections and accepts new ones, but does nothing any more."""
+    name = _part(target)
+    world.services.kill(name, signal.SIGSTOP)
+    try:
+        yield f"{name} is frozen"
+    finally:
+        with suppress(SandboxError):
+            world.services.kill(name, signal.SIGCONT)
+
+
+@contextmanager
+def fill_redis(world: World, target: str | None = None) -> Iterator[str]:
+    """A Redis filled to its limit, which refuses writes."""
+    _no(target)
+    filled = 0
+    try:
+        while redis.command(world.redis, "SET", f"{_FILLING}:{filled}", _CHUNK) == "+OK":
+            filled += 1
+        yield f"Redis is full with {filled} keys more, and refuses writes"
+    finally:
+        for number in range(filled):
+            redis.command(world.redis, "UNLINK", f"{_FILLING}:{number}")
+
+
+@contextmanager
+def queue_stall(world: World, target: str | None = None, *, count: int = 25, age: float = 1800) -> Iterator[str]:
+    """Jobs that have been due for `age` seconds and that no runner takes up."""
+    database = target or "odoo14"
+    jobs.put_pending(world.postgres, database, mark=_JOBS_MARK, count=count, age=age)
+    try:
+        yield f"{count} jobs of {database} have been pending for {age:.0f} s"
+    finally:
+        jobs.remove(world.postgres, database, mark=_JOBS_MARK)
+
+
+@contextmanager
+def black_hole(world: World, target: str | None = None) -> Iterator[str]:
+    """In the place of a server, on its own port, somebody who accepts and never answers."""
+    name = _part(target)
+    with stop(world, name), ExitStack() as holes:
+        for port in world.services.ports(name).values():
+            holes.enter_context(silence(port))
+        yield f"in the place of {name} a black hole accepts connections and never answers"
+
+
+@contextmanager
+def silence(port: int = 0) -> Iterator[int]:
+    """A listener on `port`, or any free one, that accepts every connection and never says a word; its port."""
+    taken: list[socket.socket] = []
+    with socket.create_server((LOOPBACK, port)) as listener:
+        acceptor = threading.Thread(target=_accept, args=(listener, taken), daemon=True)
+        acceptor.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            acceptor.join()
+            for connection in taken:
+                connection.close()
+
+
+def _accept(listener: socket.socket, taken: list[socket.socket]) -> None:
+    with suppress(OSError):
+        while True:
+            taken.append(listener.accept()[0])
+
+
+FAULTS: Mapping[str, Callable[[World, str | None], AbstractContextManager[str]]] = {
+    "lock": lock,
+    "table-lock": lambda world, target: lock(world, target, table=True),
+    "lag": lag,
+    "cut-standby": cut_standby,
+    "stop": stop,
+    "stop-odoo": stop_odoo,
+    "freeze": freeze,
+    "fill-redis": fill_redis,
+    "queue-stall": queue_stall,
+    "black-hole": black_hole,
+}
+
+
+def _part(target: str | None) -> str:
+    if target is None or target not in PARTS:
+        raise SandboxError(f"this fault needs a part to strike, one of {', '.join(PARTS)}")
+    return target
+
+
+def _no(target: str | None) -> None:
+    if target is not None:
+        raise SandboxError(f"this fault strikes one thing only, so {target!r} has no meaning")
+
+
+def _await(condition: Callable[[], bool], otherwise: str) -> None:
+    if not until(condition, within=_WITHIN):
+        raise SandboxError(f"{otherwise} within {_WITHIN:.0f} s")
