@@ -92,7 +92,7 @@ async def test_a_read_behind_a_lock_gives_up(postgres_address: PostgresAddress, 
     """A read does not queue behind somebody's exclusive lock."""
     postgres = replace(postgres_address, user="postgres", password=Secret(postgres_server.superuser_password))
     cluster = PostgresCluster(replace(postgres, database="acme"))
-    with session(postgres_server, "begin; lock table ledger;", "acme"):
+    with session(postgres_server, "begin; lock table ledger;", "acme", "blocker"):
         held = "select 1 from pg_locks where mode = 'AccessExclusiveLock' and granted"
         assert await until(lambda: bool(sql(postgres_server, held, "acme")))
         with pytest.raises(LockTimeoutError):
@@ -102,7 +102,10 @@ async def test_a_read_behind_a_lock_gives_up(postgres_address: PostgresAddress, 
 
 async def test_only_databases_that_can_be_visited_are_listed(cluster: PostgresCluster) -> None:
     """Templates, databases that are shut and those this role may not enter are left out."""
-    assert await cluster.databases() == ["acme", "postgres"]
+    names = await cluster.databases()
+    assert names == sorted(names)
+    assert {"acme", "postgres"} <= set(names)
+    assert not {"template0", "template1", "shut", "private"} & set(names)
 
 
 async def test_a_visit_is_a_session_in_that_database_and_ends(

@@ -1,0 +1,90 @@
+"""The PostgreSQL driver over TLS."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
+from quaywatch.errors import ConnectError
+from quaywatch.secret import Secret
+from sandbox.parts import postgres
+from sandbox.process import Services, until
+
+TLS = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """A server that speaks TLS, who signed its certificate, and what it wrote."""
+
+    server: postgres.Postgres
+    authority: trustme.CA
+    log: Callable[[], str]
+
+    def cluster(self, tls: ssl.SSLContext | None) -> PostgresCluster:
+        """A driver of it."""
+        password = Secret(self.server.password)
+        return PostgresCluster(
+            PostgresAddress(host=self.server.host, port=self.server.port, password=password, ssl=tls)
+        )
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
+    """A server of these tests' own."""
+    postgres.prepare(None)
+    services, authority = Services(tmp_path_factory.mktemp("tls")), trustme.CA()
+    server = postgres.start(services, None, None)
+    _give_certificate(authority, services.state / postgres.PRIMARY / "data")
+    postgres.sql(server, "alter system set ssl = on")
+    postgres.sql(server, "select pg_reload_conf()")
+    assert until(lambda: postgres.sql(server, "show ssl") == "on", within=10)
+    yield Encrypted(server, authority, services.log(postgres.PRIMARY).read_text)
+    services.stop_all()
+
+
+def _give_certificate(authority: trustme.CA, data: Path) -> None:
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(data / "server.key")
+    certificate.cert_chain_pems[0].write_to_path(data / "server.crt")
+    for name in ("server.key", "server.crt"):
+        shutil.chown(data / name, "postgres", "postgres")
+        (data / name).chmod(0o600)
+
+
+async def test_tls_is_taken_where_it_is_offered(encrypted: Encrypted) -> None:
+    """Without a word about TLS the line is encrypted all the same."""
+    cluster = encrypted.cluster(None)
+    assert await cluster.fetch(TLS) == [{"ssl": True}]
+    await cluster.close()
+
+
+async def test_tls_is_verified(encrypted: Encrypted) -> None:
+    """A certificate of a known authority is taken, one of a stranger's refused."""
+    tls = ssl.create_default_context()
+    with pytest.raises(ConnectError, match="certificate is not trusted"):
+        await encrypted.cluster(tls).ping()
+    encrypted.authority.configure_trust(tls)
+    cluster = encrypted.cluster(tls)
+    assert await cluster.fetch(TLS) == [{"ssl": True}]
+    await cluster.close()
+
+
+async def test_visits_over_tls_leave_no_complaint_in_the_log(encrypted: Encrypted) -> None:
+    """A line that ends with a farewell is not noise for the database's owner."""
+    tls = ssl.create_default_context()
+    encrypted.authority.configure_trust(tls)
+    cluster = encrypted.cluster(tls)
+    before = len(encrypted.log())
+    for _ in range(3):
+        async with cluster.visit("postgres") as visit:
+            await visit.fetch("select 1")
+    assert encrypted.log()[before:] == ""
+    await cluster.close()
