@@ -1,0 +1,162 @@
+"""The agent's own small web server: status page, health, readiness and the metrics' page."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+
+from aiohttp import web
+
+from quaywatch.errors import ConfigError
+from quaywatch.secret import Secret
+
+from .history import Status
+from .status_page import CONTENT_POLICY, render
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_OPEN = frozenset({"/healthz", "/readyz"})
+"""What an orchestrator asks without a token; neither says anything but yes or no."""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the pages' content comes from.
+
+    Args:
+        status: everything that the status page shows.
+        ready: whether every job had its first turn. An agent that waits for a lease is ready too.
+        metrics: the scraped page's body and its content type.
+    """
+
+    status: Callable[[], Status]
+    ready: Callable[[], bool]
+    metrics: Callable[[], tuple[bytes, str]]
+
+
+class StatusServer:
+    """Listens where it is told, on loopback unless told otherwise.
+
+    Args:
+        sources: what the pages show.
+        host: address to listen on.
+        port: 0 takes a free one.
+        token: what a reader has to show, as ``Authorization: Bearer`` or ``?token=``; health and readiness stay open.
+    """
+
+    def __init__(
+        self, sources: Sources, *, host: str = "127.0.0.1", port: int = 9464, token: Secret | None = None
+    ) -> None:
+        self._sources = sources
+        self._host = host
+        self._port = port
+        self._token = token
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are listened on, once started."""
+        if self._runner is None or not self._runner.addresses:
+            return (self._host, self._port)
+        host, port, *_ = self._runner.addresses[0]
+        return (host, port)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: when the address cannot be listened on.
+        """
+        # No access log: a query may hold the token.
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError as error:
+            await runner.cleanup()
+            remedy = "choose another address in telemetry.http.listen"
+            raise ConfigError(f"cannot listen on {self._host}:{self._port}: {error.strerror}", remedy=remedy) from error
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Stop listening; answers under way get a second."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._guarded])
+        application.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/status.json", self._json),
+                web.get("/metrics", self._metrics),
+                web.get("/healthz", self._health),
+                web.get("/readyz", self._readiness),
+            ]
+        )
+        return application
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Ask for the token, and send the headers that keep a browser from doing more than showing the page."""
+        if request.path not in _OPEN and not self._admits(request):
+            answer: web.StreamResponse = web.Response(status=401, text="a token is needed\n")
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        else:
+            answer = await _answered(request, handler)
+        answer.headers.update(_HEADERS)
+        return answer
+
+    def _admits(self, request: web.Request) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            shown = request.query.get("token", "")
+        wanted = _revealed(self._token)
+        return bool(wanted) and hmac.compare_digest(shown.strip().encode(errors="replace"), wanted)
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        return web.Response(text=render(self._sources.status()), content_type="text/html")
+
+    async def _json(self, _request: web.Request) -> web.Response:
+        return web.json_response(asdict(self._sources.status()))
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        body, content_type = self._sources.metrics()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        await asyncio.sleep(0)  # an answer at all means that the loop goes round
+        return web.Response(text="ok\n")
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        ready = self._sources.ready()
+        return web.Response(text="ready\n" if ready else "starting\n", status=200 if ready else 503)
+
+
+def _revealed(token: Secret) -> bytes:
+    """The token; empty, and so shown by nobody, when its file cannot be read."""
+    try:
+        return token.reveal().encode()
+    except (OSError, UnicodeDecodeError):
+        return b""
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The handler's answer; that there is no such page or method is one too."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        return web.Response(status=refusal.status, text=f"{refusal.reason}\n")

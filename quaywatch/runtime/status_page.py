@@ -1,0 +1,280 @@
+"""The status page: one HTML document that a person on call reads on a phone. No script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+from string import Template
+from typing import Final
+
+from quaywatch.contract import Outcome
+
+from .history import RUNS_KEPT, FlowStatus, SourceStatus, Status, TargetStatus
+from .probing import RunRecord
+from .saga import StepRecord
+
+_TEMPLATE: Final = Template(files(__package__).joinpath("status.html").read_text(encoding="utf-8"))
+_STYLE: Final = files(__package__).joinpath("status.css").read_text(encoding="utf-8")
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+CONTENT_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What a browser may do with the page: show it with its own style, and nothing else."""
+
+_OVERDUE_AFTER: Final = 3
+"""Intervals without a run after which a flow is overdue."""
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TONES: Final = {Outcome.SUCCESS: "good", Outcome.FAILURE: "bad", Outcome.INVALID: "odd"}
+_WORDS: Final = {Outcome.SUCCESS: "✓ passes", Outcome.FAILURE: "✕ fails", Outcome.INVALID: "◇ cannot be tested"}
+
+
+def render(status: Status) -> str:
+    """The whole document; every text in it is escaped."""
+    tone, headline = _headline(status)
+    return _TEMPLATE.substitute(
+        title=escape(headline),
+        style=_STYLE,
+        state=tone,
+        headline=escape(headline),
+        asof=f"as of {_clock(status.now)} UTC",
+        notices=_notices(status),
+        flows=_flows(status),
+        targets=_targets(status),
+        sources=_sources(status),
+        version=escape(status.version),
+    )
+
+
+# --- the top ----------------------------------------------------------------------------------------------------------
+
+
+def _headline(status: Status) -> tuple[str, str]:
+    """The tone, and the one sentence for somebody who reads no further."""
+    failing = [flow for flow in status.flows if _badge(flow, status)[0] == "bad"]
+    down = [target for target in status.targets if target.up is False]
+    if failing:
+        return "bad", _some(len(failing), "flow fails", "flows fail") + _and_down(down)
+    if down:
+        return "bad", _some(len(down), "target is down", "targets are down")
+    odd = [flow for flow in status.flows if _badge(flow, status)[0] == "odd"]
+    if odd:
+        return "odd", _some(len(odd), "flow cannot be tested", "flows cannot be tested")
+    unread = [source for source in status.sources if not source.ok]
+    if unread:
+        return "odd", _some(len(unread), "reading fails", "readings fail")
+    return ("good", "All is well") if status.targets else ("odd", "No target yet")
+
+
+def _and_down(down: Sequence[TargetStatus]) -> str:
+    return ", " + _some(len(down), "target is down", "targets are down") if down else ""
+
+
+def _notices(status: Status) -> str:
+    """What is wrong with the agent itself."""
+    notices = []
+    if not status.config_ok:
+        notices.append("The configuration on disk was refused; the agent goes on with the one before. See its log.")
+    if not status.leases_reachable:
+        notices.append("The leases cannot be reached: shared targets may be read by no agent.")
+    return "".join(f'<p class="card why odd">{escape(notice)}</p>' for notice in notices)
+
+
+# --- flows ------------------------------------------------------------------------------------------------------------
+
+
+def _flows(status: Status) -> str:
+    if not status.flows:
+        return '<p class="muted">No probe is configured.</p>'
+    return _LEGEND + "".join(_flow(flow, status) for flow in status.flows)
+
+
+def _key(word: str, meaning: str) -> str:
+    return f'<li><span class="strip" aria-hidden="true"><b class="{word}"></b></span>{meaning}</li>'
+
+
+_LEGEND: Final = (
+    '<ul class="legend muted">'
+    + _key("success", "passed")
+    + _key("failure", "failed")
+    + _key("invalid", "could not be tested: our fault")
+    + "</ul>"
+)
+
+
+def _flow(flow: FlowStatus, status: Status) -> str:
+    tone, word = _badge(flow, status)
+    return (
+        f'<article class="card" data-flow="{escape(flow.probe)}">'
+        f'<div class="head"><h3>{escape(flow.probe)}</h3><span class="muted">on {escape(flow.target)}</span>'
+        f'<span class="badge {tone}">{word}</span></div>'
+        f"{_strip(flow.runs)}{_ends(flow, status.now)}{_trouble(flow, status.now)}{_residue(flow)}{_steps(flow.runs)}"
+        "</article>"
+    )
+
+
+def _badge(flow: FlowStatus, status: Status) -> tuple[str, str]:
+    """Tone and word for how the flow is now."""
+    if any(target.name == flow.target and target.held is False for target in status.targets):
+        return "none", "run by another agent"
+    if not flow.runs:
+        return "none", "not run yet"
+    last = flow.runs[-1]
+    if flow.every is not None and status.now - last.started > _OVERDUE_AFTER * flow.every + last.duration:
+        return "odd", "◇ overdue"
+    return _TONES[last.outcome], _WORDS[last.outcome]
+
+
+def _strip(runs: Sequence[RunRecord]) -> str:
+    empty = '<li class="empty"></li>' * (RUNS_KEPT - len(runs))
+    return f'<ol class="strip" aria-label="last runs, oldest first">{empty}{"".join(_cell(run) for run in runs)}</ol>'
+
+
+def _cell(run: RunRecord) -> str:
+    what = f"{_clock(run.tick)} {run.outcome.value}, {_duration(run.duration)}"
+    if run.reason is not None:
+        what += f", {run.failed_step or 'before the first step'}: {run.reason.value}"
+    return f'<li class="{run.outcome.value}" title="{escape(what)}"><span class="sr">{escape(what)}</span></li>'
+
+
+def _ends(flow: FlowStatus, now: float) -> str:
+    if not flow.runs:
+        return ""
+    passed = sum(run.outcome is Outcome.SUCCESS for run in flow.runs)
+    every = f", every {_span(flow.every)}" if flow.every is not None else ""
+    return (
+        f'<p class="ends muted"><span>{passed} of {len(flow.runs)} passed{every}</span>'
+        f"<span>last {_span(now - flow.runs[-1].started)} ago</span></p>"
+    )
+
+
+def _trouble(flow: FlowStatus, now: float) -> str:
+    """The last run that did not pass, while it is still on the strip."""
+    bad = [run for run in flow.runs if run.reason is not None]
+    if not bad:
+        return ""
+    run = bad[-1]
+    step = f" in step {escape(run.failed_step)}" if run.failed_step else ""
+    tone, word = _TONES[run.outcome], "failed" if run.outcome is Outcome.FAILURE else "could not be tested"
+    trace = f'<br><span class="muted">trace {run.trace_id}</span>' if run.trace_id else ""
+    return (
+        f'<p class="why {tone}">Last {word} {_span(now - run.started)} ago{step}, '
+        f"{run.reason.value if run.reason else ''}: {escape(run.message)}{trace}</p>"
+    )
+
+
+def _residue(flow: FlowStatus) -> str:
+    parts = []
+    if flow.residue:
+        parts.append(_some(flow.residue, "record", "records") + " of past runs could be erased and still stand")
+    if flow.permanent:
+        parts.append(_some(flow.permanent, "record", "records") + " cannot be erased")
+    return f'<p class="why odd">{"; ".join(parts)}.</p>' if parts else ""
+
+
+def _steps(runs: Sequence[RunRecord]) -> str:
+    """The last run's steps one after the other, as long as they took."""
+    if not runs or not runs[-1].steps:
+        return ""
+    steps, rows, before = runs[-1].steps, "", 0.0
+    whole = sum(step.duration for step in steps) or 1.0
+    for step in steps:
+        rows += _step(step, before / whole, step.duration / whole)
+        before += step.duration
+    return f'<table class="steps"><caption class="sr">steps of the last run</caption>{rows}</table>'
+
+
+def _step(step: StepRecord, begins: float, share: float) -> str:
+    kind = ("undo" if step.is_undo else "") + ("" if step.ok else " bad")
+    title = f"{'undo ' if step.is_undo else ''}{step.name}{'' if step.ok else ' ✕'}"
+    width = max(share * 100, 0.6)
+    return (
+        f'<tr class="{kind.strip()}"><th scope="row">{escape(title)}</th>'
+        '<td><svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" width="100" height="6"/>'
+        f'<rect x="{min(begins * 100, 100 - width):.2f}" width="{width:.2f}" height="6"/></svg></td>'
+        f"<td>{_duration(step.duration)}</td></tr>"
+    )
+
+
+# --- targets and readings ---------------------------------------------------------------------------------------------
+
+
+def _targets(status: Status) -> str:
+    if not status.targets:
+        return '<p class="muted">No target is configured.</p>'
+    return f'<ul class="card targets">{"".join(_target(target, status.now) for target in status.targets)}</ul>'
+
+
+def _target(target: TargetStatus, now: float) -> str:
+    unknown = "watched by another agent" if target.held is False else "not asked yet"
+    tone, word = {True: ("good", "✓ up"), False: ("bad", "✕ down"), None: ("none", unknown)}[target.up]
+    since = f" for {_span(now - target.since)}" if target.since is not None else ""
+    lease = {True: "lease held here", False: "lease held elsewhere", None: ""}[target.held]
+    why = f'<p class="why bad">{target.reason.value}: {escape(target.message)}</p>' if target.reason else ""
+    return (
+        f'<li data-target="{escape(target.name)}"><div class="head"><h3>{escape(target.name)}</h3>'
+        f'<span class="muted">{escape(target.kind)}</span>'
+        f'<span class="badge {tone}">{word}{since}</span><span class="muted">{lease}</span></div>{why}</li>'
+    )
+
+
+def _sources(status: Status) -> str:
+    """How old each reading is, folded by target; open where something is wrong."""
+    if not status.sources:
+        return '<p class="muted">Nothing was read yet.</p>'
+    groups = [(target, list(group)) for target, group in groupby(status.sources, key=lambda source: source.target)]
+    return f'<div class="card">{"".join(_readings(target, group) for target, group in groups)}</div>'
+
+
+def _readings(target: str, sources: Sequence[SourceStatus]) -> str:
+    failing = sum(not source.ok for source in sources)
+    ages = [source.age for source in sources if source.age is not None]
+    oldest = f"oldest {_span(max(ages))}" if ages else "none"
+    state = f'<span class="badge bad">✕ {failing} of {len(sources)} fail</span>' if failing else ""
+    rows = "".join(_reading(source) for source in sorted(sources, key=lambda source: source.ok))
+    return (
+        f"<details{' open' if failing else ''}><summary>{escape(target)} "
+        f'<span class="muted">{_some(len(sources), "reading", "readings")}, {oldest}</span> {state}</summary>'
+        f'<table class="readings">{rows}</table></details>'
+    )
+
+
+def _reading(source: SourceStatus) -> str:
+    database = f' <span class="muted">{escape(source.database)}</span>' if source.database else ""
+    age = f"{_span(source.age)} old" if source.age is not None else "no reading"
+    shown = age if source.ok else f'<span class="badge bad">✕ fails</span> {age}'
+    return f'<tr><th scope="row">{escape(source.exporter)}{database}</th><td>{shown}</td></tr>'
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _some(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _span(seconds: float) -> str:
+    """A time span in its two largest units."""
+    whole = max(round(seconds), 0)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"

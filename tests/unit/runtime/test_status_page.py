@@ -1,0 +1,147 @@
+"""The status page's document: its one sentence, its strips, and that nothing in it is taken for markup."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from quaywatch.contract import Outcome, Reason
+from quaywatch.runtime.history import RUNS_KEPT, History, Status
+from quaywatch.runtime.status_page import CONTENT_POLICY, render
+from tests.unit.runtime.status_fakes import NOW, FrozenClock, numbers, quiet, record, troubled
+
+EVIL = "<script>alert(1)</script>\"'&$version"
+VOID = {"meta", "link", "br"}
+
+
+class Reader(HTMLParser):
+    """Reads the document; it must be well nested."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that holds nothing."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that it closes the innermost tag."""
+        assert self.open.pop() == tag
+
+    def count(self, tag: str, **attributes: str) -> int:
+        """How many tags have these attributes."""
+        return sum(name == tag and attributes.items() <= have.items() for name, have in self.tags)
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that is set by hand."""
+    return FrozenClock()
+
+
+def headline(status: Status) -> str:
+    """The page's one sentence."""
+    found = re.search(r"<h1[^>]*>(.*?)</h1>", render(status))
+    assert found
+    return found[1]
+
+
+def test_every_run_is_a_cell_with_a_shape_of_its_own(clock: FrozenClock) -> None:
+    """Outcomes differ by class, text and title, and places without a run are filled."""
+    page = Reader(render(troubled(clock).status(numbers(clock))))
+    assert page.count("li", **{"class": "failure"}) == 5
+    assert page.count("li", **{"class": "invalid"}) == 7
+    assert page.count("li", **{"class": "empty"}) == RUNS_KEPT - 9
+    assert page.count("li", title="11:59:00 failure, 172 ms, confirm: timeout") == 1
+
+
+def test_steps_are_bars_one_after_the_other(clock: FrozenClock) -> None:
+    """The last run's steps and undo steps stand in order, and their bars do not leave the track."""
+    page = Reader(render(quiet(clock).status(numbers(clock))))
+    bars = [have for tag, have in page.tags if tag == "rect" and have.get("class") != "track"]
+    edges = [(float(bar["x"] or 0), float(bar["x"] or 0) + float(bar["width"] or 0)) for bar in bars[:5]]
+    assert edges[0][0] == 0
+    assert edges[-1][1] == pytest.approx(100, abs=0.7)
+    assert all(edges[i][1] == pytest.approx(edges[i + 1][0], abs=0.7) for i in range(4))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "status"),
+    [
+        ("All is well", lambda clock: quiet(clock).status(numbers(clock))),
+        ("1 flow fails, 1 target is down", lambda clock: troubled(clock).status(numbers(clock))),
+        ("1 reading fails", lambda clock: quiet(clock).status(numbers(clock, lost=True))),
+        ("No target yet", lambda clock: History(clock, version="1").status([])),
+    ],
+)
+def test_the_sentence_names_the_worst(sentence: str, status: object, clock: FrozenClock) -> None:
+    """Whoever reads no further still knows."""
+    assert callable(status)
+    assert headline(status(clock)) == sentence
+
+
+def test_a_flow_that_could_not_be_tested_is_not_called_broken(clock: FrozenClock) -> None:
+    """A wrong password is said as such, not as a failing flow."""
+    history = quiet(clock)
+    history.note_run(record(NOW, Outcome.INVALID, Reason.AUTH, message="refused"))
+    assert headline(history.status(numbers(clock))) == "1 flow cannot be tested"
+
+
+def test_a_flow_that_no_longer_runs_is_overdue(clock: FrozenClock) -> None:
+    """Three intervals without a run are no good news, although the last run passed."""
+    history = quiet(clock)
+    clock.now += 181
+    assert "◇ overdue" in render(history.status(numbers(clock)))
+
+
+def test_what_another_agent_does_is_not_missed_here(clock: FrozenClock) -> None:
+    """A target whose lease is elsewhere is neither down nor overdue."""
+    status = quiet(clock).status(numbers(clock))
+    elsewhere = replace(status, targets=tuple(replace(target, held=False, up=None) for target in status.targets))
+    page = render(elsewhere)
+    assert "watched by another agent" in page
+    assert "run by another agent" in page
+    assert headline(elsewhere) == "All is well"
+
+
+def test_every_text_is_escaped(clock: FrozenClock) -> None:
+    """Names and messages from outside are text, whatever they hold."""
+    history = History(clock, version=EVIL)
+    history.note_state(EVIL, up=False, reason=Reason.FAULT, message=EVIL)
+    history.note_run(record(NOW, Outcome.FAILURE, Reason.FAULT, target=EVIL, probe=EVIL, message=EVIL))
+    page = render(history.status(numbers(clock)))
+    assert page.count("<script") == 0
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;$version" in page
+    assert Reader(page).count("article", **{"data-flow": EVIL}) == 1
+
+
+def test_the_page_brings_everything_itself(clock: FrozenClock) -> None:
+    """No address of anything, no script, no inline style that the policy would refuse; the policy allows no more."""
+    page = render(troubled(clock).status(numbers(clock)))
+    reader = Reader(page)
+    assert reader.count("script") == 0
+    assert [have for _, have in reader.tags if "style" in have or "src" in have] == []
+    assert [have["href"] for _, have in reader.tags if "href" in have] == ["data:,"]
+    assert "default-src 'none'" in CONTENT_POLICY
+
+
+def test_the_agents_own_troubles_are_said(clock: FrozenClock) -> None:
+    """A refused configuration and unreachable leases stand at the top."""
+    status = quiet(clock).status(numbers(clock))
+    page = render(replace(status, config_ok=False, leases_reachable=False))
+    assert "configuration on disk was refused" in page
+    assert "leases cannot be reached" in page
