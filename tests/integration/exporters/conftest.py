@@ -56,6 +56,7 @@ def pair(services: Services) -> Pair:
     primary = postgres.start(services, None, None)
     postgres.sql(primary, "create database acme")
     postgres.sql(primary, "create table orders as select id, 0 as state from generate_series(1, 9) id", "acme")
+    postgres.sql(primary, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
     pair = Pair(primary, primary, services)
     return Pair(primary, postgres.start_standby(services, pair, None), services)
 

@@ -50,17 +50,17 @@ async def test_row_lock_waits_lead_to_who_is_idle_in_transaction(
 ) -> None:
     """From the database postgres, waits in acme are seen with their database, length, chain and root blocker."""
     with ExitStack() as stack:
-        stack.enter_context(session(pair.primary, _TAKE.format(row=1), "acme"))
+        stack.enter_context(session(pair.primary, _TAKE.format(row=1), "acme", "import"))
         holder = await _pid_of(pair, "idle in transaction", eventually)
         for _ in range(3):
-            stack.enter_context(session(pair.primary, _WANT.format(row=1), "acme"))
-        held_up = ("postgresql.lock.root_blocker.held_up", "acme", holder, "idle in transaction", "psql")
+            stack.enter_context(session(pair.primary, _WANT.format(row=1), "acme", "import"))
+        held_up = ("postgresql.lock.root_blocker.held_up", "acme", holder, "idle in transaction", "import")
         found = await eventually(partial(read, EXPORTER, driver), lambda reading: reading.get(held_up) == 3)
     assert found["postgresql.lock.waiting",] == 3
     assert found["postgresql.lock.waiters", "acme", "transactionid", "ShareLock"] == 1
     assert found["postgresql.lock.waiters", "acme", "tuple", "ExclusiveLock"] == 2
     assert found["postgresql.lock.root_blockers", "acme", "idle in transaction"] == 1
-    age = found["postgresql.lock.root_blocker.age", "acme", holder, "idle in transaction", "psql"]
+    age = found["postgresql.lock.root_blocker.age", "acme", holder, "idle in transaction", "import"]
     assert 0 < found["postgresql.lock.wait.longest", "acme"] < age < 60
     assert found["postgresql.lock.count", "acme", "ShareLock", "false"] == 1
 
@@ -68,9 +68,9 @@ async def test_row_lock_waits_lead_to_who_is_idle_in_transaction(
 async def test_when_the_blocker_is_gone_nobody_waits(driver: Any, pair: Any, read: Read, eventually: Read) -> None:
     """What has vanished is absent in the next reading."""
     with ExitStack() as stack:
-        stack.enter_context(session(pair.primary, _TAKE.format(row=2), "acme"))
+        stack.enter_context(session(pair.primary, _TAKE.format(row=2), "acme", "import"))
         holder = await _pid_of(pair, "idle in transaction", eventually)
-        stack.enter_context(session(pair.primary, _WANT.format(row=2), "acme"))
+        stack.enter_context(session(pair.primary, _WANT.format(row=2), "acme", "import"))
         await eventually(partial(read, EXPORTER, driver), lambda reading: reading["postgresql.lock.waiting",] == 1)
         sql(pair.primary, f"select pg_terminate_backend({holder})")
         await eventually(partial(read, EXPORTER, driver), lambda reading: reading["postgresql.lock.waiting",] == 0)
@@ -83,9 +83,9 @@ async def test_an_advisory_lock_outside_a_transaction_blocks_without_an_age(
 ) -> None:
     """Its holder is idle, in no transaction."""
     with ExitStack() as stack:
-        stack.enter_context(session(pair.primary, "select pg_advisory_lock(7);", "acme"))
+        stack.enter_context(session(pair.primary, "select pg_advisory_lock(7);", "acme", "import"))
         await eventually(partial(read, EXPORTER, driver), lambda reading: _advisory(reading) == 1)
-        stack.enter_context(session(pair.primary, "select pg_advisory_lock(7);", "acme"))
+        stack.enter_context(session(pair.primary, "select pg_advisory_lock(7);", "acme", "import"))
         roots = ("postgresql.lock.root_blockers", "acme", "idle")
         found = await eventually(partial(read, EXPORTER, driver), lambda reading: roots in reading)
     assert not [key for key in found if key[0] == "postgresql.lock.root_blocker.age"]
