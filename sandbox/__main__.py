@@ -106,7 +106,7 @@ def _status(options: argparse.Namespace) -> int:
         print(json.dumps(World.load(options.state).plain(), indent=1))
     else:
         print(_table(rows))
-    return 0 if rows and all(row.pid for row in rows) else 1
+    return 0 if rows and all(row.word == "running" for row in rows) else 1
 
 
 def _table(rows: Sequence[Status]) -> str:

@@ -22,10 +22,14 @@ _HOLDER = "month-end-import"
 _WAITER = "web-order"
 _JOBS_MARK = "stalled"
 _FILLING = "sandbox:filling"
-_CHUNK = "x" * 256 * 1024
+# Small values last: what is left after the large ones would still take an ordinary write.
+_FILLING_SIZES = (256 * 1024, 1024, 1)
 _LATEST = "(select max(id) from sale_order)"
 _TOUCH = f"update sale_order set write_date = write_date where id = {_LATEST}"
-_WRITES = "create table sandbox_writes as select n, repeat('x', 200) as text from generate_series(1, 50000) n"
+_UNWRITE = "drop table if exists sandbox_writes"
+_WRITES = (
+    f"{_UNWRITE}; create table sandbox_writes as select n, repeat('x', 200) as text from generate_series(1, 50000) n"
+)
 
 
 @contextmanager
@@ -44,6 +48,11 @@ def lock(world: World, target: str | None = None, *, table: bool = False) -> Ite
         yield f"{_WAITER} waits in {database} for a {'table' if table else 'row'} that {_HOLDER} keeps locked"
 
 
+def table_lock(world: World, target: str | None = None) -> AbstractContextManager[str]:
+    """A session that keeps the whole table of sale orders locked, as a migration does, and one that waits."""
+    return lock(world, target, table=True)
+
+
 def _holds(world: World, application: str) -> bool:
     """Whether the session has its lock, or waits for it."""
     stage = "state = 'idle in transaction'" if application == _HOLDER else "wait_event_type = 'Lock'"
@@ -59,7 +68,7 @@ def _end_sessions(world: World) -> None:
 
 @contextmanager
 def lag(world: World, target: str | None = None) -> Iterator[str]:
-    """A standby that receives but does not replay, while the primary has written some 15 MB more."""
+    """A standby that receives but does not replay, while the primary has written some 10 MB more."""
     _no(target)
     sql(world.standby, "select pg_wal_replay_pause()")
     try:
@@ -67,20 +76,19 @@ def lag(world: World, target: str | None = None) -> Iterator[str]:
         yield "the standby has stopped replaying what it receives"
     finally:
         sql(world.standby, "select pg_wal_replay_resume()")
-        sql(world.postgres, "drop table if exists sandbox_writes")
+        sql(world.postgres, _UNWRITE)
 
 
 @contextmanager
 def cut_standby(world: World, target: str | None = None) -> Iterator[str]:
     """A standby that answers but has lost the line to its primary."""
     _no(target)
-    line = sql(world.standby, "show primary_conninfo")
     _follow(world, f"host={LOOPBACK} port=1")
     try:
         _await(lambda: not _streams(world), "the standby still streams")
         yield "the standby is up but cut off from its primary"
     finally:
-        _follow(world, line)
+        _follow(world, postgres.line_to(world.postgres))
         _await(lambda: _streams(world), "the standby did not come back to its primary")
 
 
@@ -125,14 +133,14 @@ def freeze(world: World, target: str | None = None) -> Iterator[str]:
 def fill_redis(world: World, target: str | None = None) -> Iterator[str]:
     """A Redis filled to its limit, which refuses writes."""
     _no(target)
-    filled = 0
+    keys = [f"{_FILLING}:{size}" for size in _FILLING_SIZES]
     try:
-        while redis.command(world.redis, "SET", f"{_FILLING}:{filled}", _CHUNK) == "+OK":
-            filled += 1
-        yield f"Redis is full with {filled} keys more, and refuses writes"
+        for key, size in zip(keys, _FILLING_SIZES, strict=True):
+            while redis.command(world.redis, "RPUSH", key, "x" * size).startswith(":"):
+                pass
+        yield f"Redis is full to {redis.MAXMEMORY} bytes and refuses writes"
     finally:
-        for number in range(filled):
-            redis.command(world.redis, "UNLINK", f"{_FILLING}:{number}")
+        redis.command(world.redis, "UNLINK", *keys)
 
 
 @contextmanager
@@ -180,7 +188,7 @@ def _accept(listener: socket.socket, taken: list[socket.socket]) -> None:
 
 FAULTS: Mapping[str, Callable[[World, str | None], AbstractContextManager[str]]] = {
     "lock": lock,
-    "table-lock": lambda world, target: lock(world, target, table=True),
+    "table-lock": table_lock,
     "lag": lag,
     "cut-standby": cut_standby,
     "stop": stop,

@@ -12,6 +12,7 @@ _TIMEOUT = 30.0
 # Without triggers the job runner is never told of the row, so it stays pending as in a stalled queue.
 _UNHEARD = """
 set session_replication_role = replica;
+delete from queue_job where uuid like '{mark}-%';
 insert into queue_job (uuid, name, model_name, method_name, state, priority, channel, retry, max_retries,
                        user_id, company_id, date_created, eta)
 select '{mark}-' || n, 'Export an order', 'queue.job', '_test_job', 'pending', 10, 'root', 0, 5,

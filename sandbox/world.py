@@ -277,11 +277,14 @@ class Status:
     pid: int | None
     ports: Mapping[str, int]
     memory: int
+    frozen: bool
 
     @property
     def word(self) -> str:
         """One word for it."""
-        return "running" if self.pid else "stopped"
+        if not self.pid:
+            return "stopped"
+        return "frozen" if self.frozen else "running"
 
 
 def status(*, state: Path | None = None) -> list[Status]:
@@ -296,15 +299,18 @@ def status(*, state: Path | None = None) -> list[Status]:
 
 def _status(services: Services, name: str) -> Status:
     pid = services.pid(name)
-    return Status(name=name, pid=pid, ports=services.ports(name), memory=_memory(pid) if pid else 0)
+    memory, frozen = _measure(pid) if pid else (0, False)
+    return Status(name=name, pid=pid, ports=services.ports(name), memory=memory, frozen=frozen)
 
 
-def _memory(pid: int) -> int:
+def _measure(pid: int) -> tuple[int, bool]:
+    """Memory of a process and its children, and whether it is stopped by a signal."""
     try:
         leader = psutil.Process(pid)
-        return sum(process.memory_info().rss for process in (leader, *leader.children(recursive=True)))
+        memory = sum(process.memory_info().rss for process in (leader, *leader.children(recursive=True)))
+        return memory, leader.status() == psutil.STATUS_STOPPED
     except psutil.NoSuchProcess:
-        return 0
+        return 0, False
 
 
 def _runs(world: World, name: str) -> bool:

@@ -29,6 +29,9 @@ from .postgres import ODOO_PASSWORD, ODOO_ROLE, Postgres
 _HOME = Path("/srv")
 _ADDONS = Path("/mnt")
 _JOBS = "root:2"
+# Whoever changes what is built raises its word; what `seed` puts there is part of the template.
+_VERSIONS = {"root": "1", "addons": "1", "template": "2"}
+_USUAL_SECONDS = {"addons": 2, "template": 45}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +52,12 @@ class Edition:
     @property
     def root(self) -> Path:
         """Its file system, built when there is none."""
-        return built(f"{self.name}-root", "1", self._debootstrap)
+        return built(f"{self.name}-root", _VERSIONS["root"], self._debootstrap)
 
     @property
     def addons(self) -> Path:
         """`addons` with queue_job and `lib` with what that imports, fetched when not there."""
-        return built(f"{self.name}-addons", "1", self._fetch_addons)
+        return built(f"{self.name}-addons", _VERSIONS["addons"], self._fetch_addons)
 
     def _debootstrap(self, part: Path) -> None:
         mmdebstrap(self.suites, (self.package,), part, default_release=self.suites[0])
@@ -133,10 +136,11 @@ def prepare(edition: Edition, progress: Progress) -> None:
     """Build the file system, fetch the addons, and install and seed a database, as far as the cache lacks them."""
     require_root()
     require("mmdebstrap", "postgresql-15", "postgresql-client-15")
-    for what, seconds in (("root", edition.install_seconds), ("addons", 0), ("template", 75)):
-        if not is_built(f"{edition.name}-{what}", "1"):
-            with progress.step(f"{edition.title}: build its {what}", seconds):
-                _BUILDERS[what](edition)
+    usual = {**_USUAL_SECONDS, "root": edition.install_seconds}
+    for what, build in _BUILDERS.items():
+        if not is_built(f"{edition.name}-{what}", _VERSIONS[what]):
+            with progress.step(f"{edition.title}: build its {what}", usual[what]):
+                build(edition)
 
 
 def start(edition: Edition, services: Services, world: Stored, _progress: object) -> Odoo:
@@ -153,7 +157,7 @@ def start(edition: Edition, services: Services, world: Stored, _progress: object
 
 
 def _template(edition: Edition) -> Path:
-    return built(f"{edition.name}-template", "1", partial(_build_template, edition))
+    return built(f"{edition.name}-template", _VERSIONS["template"], partial(_build_template, edition))
 
 
 def _build_template(edition: Edition, part: Path) -> None:

@@ -107,6 +107,11 @@ def start_standby(services: Services, world: Replicated, _progress: object) -> P
     return server
 
 
+def line_to(primary: Postgres) -> str:
+    """By which a standby reaches its primary, in libpq's words."""
+    return f"host={primary.host} port={primary.port} user=replicator password={_PASSWORD}"
+
+
 def sql(server: Postgres, statements: str, database: str = "postgres") -> str:
     """The rows that `statements` give as the superuser, columns split by `|`; `SandboxError` when one fails."""
     argv = ("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", server.superuser_dsn(database), "-f", "-")
@@ -153,8 +158,8 @@ def _initialise(data: Path) -> None:
     home = _owned(data.parent)
     password = home / "password"
     password.write_text(_PASSWORD)
-    _as_postgres(home, "initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres",
-                 "--auth=scram-sha-256", f"--pwfile={_HOME / 'password'}", f"--pgdata={_HOME / 'data'}")  # fmt: skip
+    flags = ("--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres", "--auth=scram-sha-256")
+    _as_postgres(home, "initdb", *flags, f"--pwfile={_HOME / 'password'}", f"--pgdata={_HOME / 'data'}")
     rules = "".join(f"host {what} all {LOOPBACK}/32 scram-sha-256\n" for what in ("all", "replication"))
     (data / "pg_hba.conf").write_text(rules)
 
@@ -162,10 +167,9 @@ def _initialise(data: Path) -> None:
 def _copy(primary: Postgres, data: Path) -> None:
     home = _owned(data.parent)
     sql(primary, f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{SLOT}'")
-    source = f"host={primary.host} port={primary.port} user=replicator password={_PASSWORD}"
+    flags = ("--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--create-slot", f"--slot={SLOT}")
     try:
-        _as_postgres(home, "pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
-                     "--create-slot", f"--slot={SLOT}", f"--dbname={source}", f"--pgdata={_HOME / 'data'}")  # fmt: skip
+        _as_postgres(home, "pg_basebackup", *flags, f"--dbname={line_to(primary)}", f"--pgdata={_HOME / 'data'}")
     except SandboxError:
         shutil.rmtree(data, ignore_errors=True)
         raise
