@@ -147,10 +147,10 @@ def _ends(flow: FlowStatus, now: float) -> str:
     if not flow.runs:
         return ""
     passed = sum(run.outcome is Outcome.SUCCESS for run in flow.runs)
-    every = f", every {_span(flow.every)}" if flow.every is not None else ""
+    every = f"every {_span(flow.every)}, " if flow.every is not None else ""
     return (
-        f'<p class="ends muted"><span>{passed} of {len(flow.runs)} passed{every}</span>'
-        f"<span>last {_span(now - flow.runs[-1].started)} ago</span></p>"
+        f'<p class="ends muted"><span>{passed} of {len(flow.runs)} passed</span>'
+        f"<span>{every}last {_span(now - flow.runs[-1].started)} ago</span></p>"
     )
 
 
@@ -160,13 +160,12 @@ def _trouble(flow: FlowStatus, now: float) -> str:
     if not bad:
         return ""
     run = bad[-1]
-    step = f" in step {escape(run.failed_step)}" if run.failed_step else ""
-    tone, word = _TONES[run.outcome], "failed" if run.outcome is Outcome.FAILURE else "could not be tested"
-    trace = f'<br><span class="muted">trace {run.trace_id}</span>' if run.trace_id else ""
-    return (
-        f'<p class="why {tone}">Last {word} {_span(now - run.started)} ago{step}, '
-        f"{run.reason.value if run.reason else ''}: {escape(run.message)}{trace}</p>"
-    )
+    tone, word = _TONES[run.outcome], "Failed" if run.outcome is Outcome.FAILURE else "Could not be tested"
+    step = f", in step {escape(run.failed_step)}" if run.failed_step else ""
+    reason = f" ({run.reason.value})" if run.reason else ""
+    trace = f'<br><span class="muted">trace {escape(run.trace_id)}</span>' if run.trace_id else ""
+    what = f"{word} {_span(now - run.started)} ago{step}{reason}: {escape(run.message)}"
+    return f'<p class="why {tone}">{what}{trace}</p>'
 
 
 def _residue(flow: FlowStatus) -> str:
@@ -216,7 +215,7 @@ def _target(target: TargetStatus, now: float) -> str:
     unknown = "watched by another agent" if target.held is False else "not asked yet"
     tone, word = {True: ("good", "✓ up"), False: ("bad", "✕ down"), None: ("none", unknown)}[target.up]
     since = f" for {_span(now - target.since)}" if target.since is not None else ""
-    lease = {True: "lease held here", False: "lease held elsewhere", None: ""}[target.held]
+    lease = "lease held here" if target.held else ""
     why = f'<p class="why bad">{target.reason.value}: {escape(target.message)}</p>' if target.reason else ""
     return (
         f'<li data-target="{escape(target.name)}"><div class="head"><h3>{escape(target.name)}</h3>'
@@ -236,12 +235,12 @@ def _sources(status: Status) -> str:
 def _readings(target: str, sources: Sequence[SourceStatus]) -> str:
     failing = sum(not source.ok for source in sources)
     ages = [source.age for source in sources if source.age is not None]
-    oldest = f"oldest {_span(max(ages))}" if ages else "none"
+    oldest = f", oldest {_span(max(ages))}" if ages else ""
     state = f'<span class="badge bad">✕ {failing} of {len(sources)} fail</span>' if failing else ""
     rows = "".join(_reading(source) for source in sorted(sources, key=lambda source: source.ok))
     return (
         f"<details{' open' if failing else ''}><summary>{escape(target)} "
-        f'<span class="muted">{_some(len(sources), "reading", "readings")}, {oldest}</span> {state}</summary>'
+        f'<span class="muted">{_some(len(sources), "reading", "readings")}{oldest}</span> {state}</summary>'
         f'<table class="readings">{rows}</table></details>'
     )
 
