@@ -1,0 +1,200 @@
+"""The tables of exporters and probes, made from the options that each declares in its own file.
+
+An options dataclass needs nothing but the standard library. A field's metadata explains and bounds it:
+
+- ``help``: what it does, for the schema and the example;
+- ``at_least``, ``at_most``, ``above``, ``below``: the range of a number, or of each number of a list;
+- ``example``: a value for the example, where there is no default.
+
+What concerns several fields is refused in ``__post_init__`` by a ValueError that says what is wrong and what is
+allowed; begun with a field's name and a colon, it is shown at that field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BeforeValidator, Field, ValidationInfo, create_model, field_validator, model_validator
+
+from quaywatch.contract import Exporter, Probe, TargetKind
+from quaywatch.errors import ConfigError
+from quaywatch.secret import Secret
+
+from .sentences import refusal
+from .tables import AnyTarget, LeaseOrNone, LeaseTable, Table, TelemetryTable, empty_is_default, must_be_target
+from .values import Installation, Number, Seconds, SecretText, TargetName, Text, Whole
+
+_BOUNDS: Final = {"at_least": "ge", "at_most": "le", "above": "gt", "below": "lt"}
+_EXACT: Final[Mapping[Any, Any]] = {int: Whole, float: Number, Secret: SecretText}
+"""The types of options that pydantic alone would take too much or too little for."""
+
+
+T = TypeVar("T", bound="AssignedTable")
+
+
+class AssignedTable(Table):
+    """What the tables of exporters and probes have in common; subclasses add the options."""
+
+    enabled: bool = Field(default=True, description="false turns it off")
+    every: Seconds
+    deadline: Seconds
+    targets: tuple[Text, ...] | None = None
+
+    needs: ClassVar[TargetKind]
+    """The kind of target it works on."""
+    options_type: ClassVar[type[Any]]
+    """The dataclass of its options."""
+
+    @field_validator("targets")
+    @classmethod
+    def _targets_fit(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        for name in names or ():
+            must_be_target(name, cls.needs, info)
+            if names and names.count(name) > 1:
+                raise refusal("twice", name=name)
+        return names
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> AssignedTable:
+        if self.deadline >= self.every:
+            key = "deadline" if "deadline" in self.model_fields_set else "every"
+            raise refusal("deadline", key, deadline=f"{self.deadline:g}", every=f"{self.every:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> AssignedTable:
+        _ = self.options
+        return self
+
+    @property
+    def options(self) -> Any:
+        """The options as their own type.
+
+        Raises:
+            ValueError: when the options refuse each other.
+        """
+        kind = self.options_type
+        return kind(**{field.name: getattr(self, field.name) for field in dataclasses.fields(kind)})
+
+
+class ExporterTable(AssignedTable):
+    """One exporter's table."""
+
+
+class ProbeTable(AssignedTable):
+    """One probe's table."""
+
+    targets: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class FileTable(Table):
+    """The whole file; `file_table` adds exporters and probes."""
+
+    environment: Text = Field(description="name of the environment, on everything that leaves", examples=["production"])
+    installation: Installation = Field(
+        description="name of this installation; it marks the records of the probes, and only these are ever swept",
+        examples=["acme-eu"],
+    )
+    targets: Annotated[Mapping[TargetName, Annotated[AnyTarget, Field(discriminator="kind")]], Field(min_length=1)] = (
+        Field(description="what is watched, by names of your choice")
+    )
+    exporters: Table = Table()
+    probes: Table = Table()
+    telemetry: Annotated[TelemetryTable, BeforeValidator(empty_is_default)] = Field(
+        default_factory=TelemetryTable, description="how everything leaves"
+    )
+    lease: LeaseOrNone = Field(
+        default_factory=LeaseTable,
+        description="where several agents agree on who works on shared targets; none for a single agent",
+    )
+
+
+def exporter_table(exporter: Exporter[Any, Any, Any]) -> type[ExporterTable]:
+    """The model of an exporter's table.
+
+    Raises:
+        ConfigError: when an option has the name of a common key.
+    """
+    table = _with_options(ExporterTable, exporter.options, exporter.name, exporter.reads)
+    times = _times(exporter.every, exporter.deadline)
+    targets = Field(default=None, description=f"names of targets of kind {exporter.reads}; all of them if unset")
+    return create_model(
+        f"exporter_{exporter.name}", __base__=table, targets=(tuple[Text, ...] | None, targets), **times
+    )
+
+
+def probe_table(probe: Probe[Any, Any]) -> type[ProbeTable]:
+    """The model of a probe's table.
+
+    Raises:
+        ConfigError: when an option has the name of a common key.
+    """
+    table = _with_options(ProbeTable, probe.options, probe.name, probe.drives)
+    targets = Field(min_length=1, description=f"names of targets of kind {probe.drives}")
+    times = _times(probe.every, probe.deadline)
+    return create_model(f"probe_{probe.name}", __base__=table, targets=(tuple[Text, ...], targets), **times)
+
+
+def file_table(
+    exporters: Mapping[str, Exporter[Any, Any, Any]], probes: Mapping[str, Probe[Any, Any]]
+) -> type[FileTable]:
+    """The model of the whole file, for these exporters and probes.
+
+    Raises:
+        ConfigError: when an option has the name of a common key.
+    """
+    tables = {name: _or_default(exporter_table(exporter)) for name, exporter in exporters.items()}
+    flows = {name: (probe_table(probe) | None, None) for name, probe in probes.items()}
+    all_exporters = create_model("exporters", __base__=Table, **tables)
+    all_probes = create_model("probes", __base__=Table, **flows)  # type: ignore[call-overload]
+    return create_model(
+        "Quaywatch",
+        __base__=FileTable,
+        exporters=_or_default(all_exporters, "all are on for the targets of their kind; tune or turn them off here"),
+        probes=_or_default(all_probes, "a probe runs only where it stands here"),
+    )
+
+
+def _or_default(table: type[Table], description: str = "") -> Any:
+    field = Field(default_factory=table, description=description or table.__doc__)
+    return (Annotated[table, BeforeValidator(empty_is_default)], field)
+
+
+def _times(every: float, deadline: float) -> dict[str, Any]:
+    return {
+        "every": (Seconds, Field(every, description="seconds between two turns")),
+        "deadline": (Seconds, Field(deadline, description="seconds after which a turn is given up")),
+    }
+
+
+def _with_options(base: type[T], options: type[Any], name: str, kind: TargetKind) -> type[T]:
+    hints = get_type_hints(options, include_extras=True)
+    fields = dataclasses.fields(options)
+    taken = [field.name for field in fields if field.name in base.model_fields]
+    if taken:
+        raise ConfigError(f"{name}: the options {taken} have names of common keys", remedy="rename the options")
+    extra: dict[str, Any] = {field.name: (_exact(hints[field.name]), _described(field)) for field in fields}
+    table = create_model(f"options_{name}", __base__=base, **extra)
+    table.needs, table.options_type = kind, options
+    return table
+
+
+def _described(field: dataclasses.Field[Any]) -> Any:
+    facts: dict[str, Any] = {"description": field.metadata.get("help")}
+    facts |= {ours: field.metadata[word] for word, ours in _BOUNDS.items() if word in field.metadata}
+    if "example" in field.metadata:
+        facts["examples"] = [field.metadata["example"]]
+    if field.default_factory is not dataclasses.MISSING:
+        return Field(default_factory=field.default_factory, **facts)
+    return Field(default=... if field.default is dataclasses.MISSING else field.default, **facts)
+
+
+def _exact(hint: Any) -> Any:
+    """The hint with our own types of numbers and secrets inside unions."""
+    if get_origin(hint) in {Union, types.UnionType}:
+        return functools.reduce(lambda left, right: left | right, map(_exact, get_args(hint)))
+    return _EXACT.get(hint, hint)

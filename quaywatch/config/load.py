@@ -1,0 +1,139 @@
+"""From a YAML file to settings, or to one error that tells everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from quaywatch.contract import ExporterTask, ProbeTask
+from quaywatch.errors import ConfigError
+
+from .assignments import AssignedTable, FileTable, file_table
+from .document import Document, read_document
+from .faults import Fault, FaultyFileError, Key
+from .places import allowed_keys, key_in_file
+from .references import References
+from .sentences import sentence
+from .settings import Exporters, Probes, Settings
+
+
+def load(path: Path, environ: Mapping[str, str], exporters: Exporters, probes: Probes) -> Settings:
+    """The settings of a file.
+
+    Raises:
+        ConfigError: when the file cannot be read, or with one line for each fault in it, in the order of the file.
+    """
+    return load_text(_text(path), str(path), environ, exporters, probes)
+
+
+def load_text(text: str, file: str, environ: Mapping[str, str], exporters: Exporters, probes: Probes) -> Settings:
+    """The settings of a text; ``file`` is how errors name it.
+
+    Raises:
+        ConfigError: with one line for each fault.
+    """
+    document = read_document(text)
+    references = References(document, environ)
+    references.resolve()
+    table = _validated(document, file_table(exporters, probes))
+    if table is None or document.faults:
+        raise FaultyFileError(file, document.faults)
+    return _settings(table, exporters, probes, frozenset(references.files))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        remedy = "name a configuration with --config; quaywatch config example prints one"
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: this is not UTF-8; text in UTF-8 is expected") from error
+
+
+# --- validation and its faults ----------------------------------------------------------------------------------------
+
+
+def _validated(document: Document, model: type[FileTable]) -> FileTable | None:
+    """The validated file; None when there are faults, which are then in the document."""
+    values = document.values
+    if any(fault.rule == "syntax" for fault in document.faults):
+        return None
+    if values is None and not document.faults:
+        document.faults.append(Fault(1, (), sentence("empty_file", {}, ""), "empty_file"))
+        return None
+    try:
+        return model.model_validate(values, context=_kinds(values))
+    except ValidationError as error:
+        spoiled = {fault.key for fault in document.faults}
+        faults = [_fault(details, document, model) for details in error.errors(include_url=False)]
+        document.faults.extend(fault for fault in faults if not _inside(fault.key, spoiled))
+        return None
+
+
+def _kinds(values: Any) -> dict[str, str]:
+    """The kinds of the targets by name, as far as the file says them."""
+    targets = values.get("targets") if isinstance(values, dict) else None
+    if not isinstance(targets, dict):
+        return {}
+    return {name: str(target.get("kind")) for name, target in targets.items() if isinstance(target, dict)}
+
+
+def _inside(key: Key, spoiled: set[Key]) -> bool:
+    return any(key[: len(other)] == other for other in spoiled)
+
+
+def _fault(details: ErrorDetails, document: Document, model: type[FileTable]) -> Fault:
+    rule, facts = details["type"], dict(details.get("ctx", {}))
+    key = key_in_file(details["loc"], document.values)
+    facts["given"] = details["input"]
+    if rule == "extra_forbidden":
+        facts |= {"name": str(key[-1]), "allowed": allowed_keys(details["loc"][:-1], model)}
+    if facts.get("key"):
+        key = (*key, facts["key"])
+    what = sentence(rule, facts, details["msg"])
+    if rule == "value_error":
+        key, what = _own_words(key, what)
+    return Fault(document.line(key), key, what, rule)
+
+
+def _own_words(key: Key, what: str) -> tuple[Key, str]:
+    """An option class's own refusal: begun with an option's name and a colon, it belongs to that option."""
+    name, colon, rest = what.partition(": ")
+    return ((*key, name), rest) if colon and name.isidentifier() else (key, what)
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def _settings(table: FileTable, exporters: Exporters, probes: Probes, files: frozenset[Path]) -> Settings:
+    return Settings(
+        environment=table.environment,
+        installation=table.installation,
+        targets=table.targets,
+        exporters={name: tuple(_exporters_of(name, table, exporters)) for name in table.targets},
+        probes={name: tuple(_probes_of(name, table, probes)) for name in table.targets},
+        telemetry=table.telemetry,
+        lease=table.lease,
+        files=files,
+    )
+
+
+def _exporters_of(target: str, table: FileTable, exporters: Exporters) -> Iterator[ExporterTask]:
+    for name, exporter in exporters.items():
+        assigned: AssignedTable = getattr(table.exporters, name)
+        wanted = assigned.targets is None or target in assigned.targets
+        if assigned.enabled and wanted and table.targets[target].kind is exporter.reads:
+            yield ExporterTask(exporter, assigned.options, assigned.every, assigned.deadline)
+
+
+def _probes_of(target: str, table: FileTable, probes: Probes) -> Iterator[ProbeTask]:
+    for name, probe in probes.items():
+        assigned: AssignedTable | None = getattr(table.probes, name)
+        if assigned is not None and assigned.enabled and target in (assigned.targets or ()):
+            yield ProbeTask(probe, assigned.options, assigned.every, assigned.deadline)

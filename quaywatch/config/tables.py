@@ -1,0 +1,307 @@
+"""The tables of the file that are the same for everybody: targets, telemetry, lease.
+
+Each model is a frozen record of what the user wrote; the tables of exporters and probes are made from their own
+options in `assignments`. Descriptions stand beside the keys: schema and example are made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from quaywatch.contract import Reach, TargetKind
+
+from .sentences import refusal
+from .values import (
+    AbsolutePath,
+    CaFile,
+    HeaderName,
+    ListenText,
+    Pattern,
+    Port,
+    Seconds,
+    SecretText,
+    Text,
+    Url,
+    Whole,
+)
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+
+def empty_is_default(value: Any) -> Any:
+    """A key that stands there without a value is a table with its defaults."""
+    return {} if value is None else value
+
+
+# --- targets ----------------------------------------------------------------------------------------------------------
+
+
+class TargetTable(Table):
+    """What all targets have."""
+
+    reach: Reach = Field(
+        default=Reach.SHARED, description="shared: one agent at a time reads it; local: every agent its own"
+    )
+    answer_within: Seconds = Field(default=5.0, description="seconds for one answer")
+
+
+class TenantsTable(Table):
+    """Which databases of a cluster are visited; names are compared with upper and lower case told apart."""
+
+    include: tuple[Pattern, ...] = Field(default=("*",), description="shell patterns of the databases that are visited")
+    exclude: tuple[Pattern, ...] = Field(
+        default=(), description="shell patterns of those that are not", examples=[["test_*"]]
+    )
+
+    def admits(self, database: str) -> bool:
+        """Whether a database is visited: some pattern includes it, and none excludes it."""
+        included = any(fnmatchcase(database, pattern) for pattern in self.include)
+        return included and not any(fnmatchcase(database, pattern) for pattern in self.exclude)
+
+
+class PostgresTable(TargetTable):
+    """A PostgreSQL cluster."""
+
+    kind: Literal[TargetKind.POSTGRES]
+    host: Text = Field(description="name, address, or directory of a Unix socket", examples=["db.internal"])
+    port: Port = Field(default=5432, description="TCP port")
+    user: Text = Field(default="quaywatch", description="role; `quaywatch check --sql` prints how it is made")
+    password: SecretText | None = Field(
+        default=None, description="its password", examples=["${env:QUAYWATCH_PG_PASSWORD}"]
+    )
+    database: Text = Field(default="postgres", description="where the cluster as a whole is read")
+    tls: Literal["prefer", "require", "verify"] = Field(
+        default="prefer",
+        description="prefer: where the server offers it; require: always; verify: and check its certificate",
+    )
+    ca_file: CaFile | None = Field(
+        default=None, description="authorities to trust with tls: verify; the system's if unset"
+    )
+    pooled: bool = Field(default=False, description="true behind a pooler in transaction mode, such as pgbouncer")
+    connect_within: Seconds = Field(default=3.0, description="seconds for connecting and logging in")
+    lock_within: Seconds = Field(
+        default=0.1, description="seconds a read waits behind somebody's lock before it gives up"
+    )
+    tenants: Annotated[TenantsTable, BeforeValidator(empty_is_default)] = Field(
+        default_factory=TenantsTable, description="the databases that are visited one by one"
+    )
+    visits: Annotated[Whole, Field(ge=1, le=50)] = Field(
+        default=3, description="how many databases are visited at a time"
+    )
+
+    @model_validator(mode="after")
+    def _ca_is_used(self) -> PostgresTable:
+        return _refuse_unused_ca(self)
+
+
+class RedisTable(TargetTable):
+    """A Redis or Valkey server."""
+
+    kind: Literal[TargetKind.REDIS]
+    host: Text = Field(description="name or address", examples=["redis.internal"])
+    port: Port = Field(default=6379, description="TCP port")
+    username: str = Field("", description="user of the access list; empty for the default user")
+    password: SecretText | None = Field(
+        default=None, description="its password", examples=["${env:QUAYWATCH_REDIS_PASSWORD}"]
+    )
+    db: Annotated[Whole, Field(ge=0)] = Field(default=0, description="number of the database")
+    tls: Literal["none", "require", "verify"] = Field(
+        default="none", description="require: TLS without a check of the certificate; verify: with one"
+    )
+    ca_file: CaFile | None = Field(
+        default=None, description="authorities to trust with tls: verify; the system's if unset"
+    )
+    connect_within: Seconds = Field(default=3.0, description="seconds for connecting and logging in")
+
+    @model_validator(mode="after")
+    def _ca_is_used(self) -> RedisTable:
+        return _refuse_unused_ca(self)
+
+
+class JanitorTable(Table):
+    """The Odoo user who may delete what a probe's own user may not."""
+
+    login: Text = Field(description="its login", examples=["janitor@example.com"])
+    password: SecretText = Field(description="its password or API key", examples=["${env:QUAYWATCH_JANITOR_PASSWORD}"])
+
+
+class OdooTable(TargetTable):
+    """One database of an Odoo server."""
+
+    kind: Literal[TargetKind.ODOO]
+    url: Url = Field(description="address of the server", examples=["https://erp.example.com"])
+    database: Text = Field(description="name of the database", examples=["acme"])
+    login: Text = Field(description="login of the probe's own user", examples=["probe@example.com"])
+    password: SecretText | None = Field(
+        default=None, description="its password", examples=["${env:QUAYWATCH_ODOO_PASSWORD}"]
+    )
+    api_key: SecretText | None = Field(
+        default=None, description="its API key; with one, Odoo 19 is spoken to by JSON-2"
+    )
+    janitor: JanitorTable | None = Field(
+        default=None, description="a user who may delete cancelled records; without one these stay and count as residue"
+    )
+    transport: Literal["auto", "xmlrpc", "json2"] = Field(default="auto", description="auto: json2 where it can be had")
+    ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
+    answer_within: Seconds = Field(default=10.0, description="seconds for one answer")
+    limit_time_real: Seconds = Field(
+        default=120.0,
+        description="the server's own limit_time_real: no call of a client that died commits later than this",
+    )
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> OdooTable:
+        if self.password is None and self.api_key is None:
+            raise refusal("odoo_login")
+        return self
+
+
+class HttpTable(TargetTable):
+    """An HTTP endpoint, such as an edge's metrics."""
+
+    kind: Literal[TargetKind.HTTP]
+    url: Url = Field(description="its address", examples=["http://traefik.internal:8080"])
+    ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
+
+
+_WithCa = TypeVar("_WithCa", PostgresTable, RedisTable)
+AnyTarget = PostgresTable | RedisTable | OdooTable | HttpTable
+TARGET_TABLES: tuple[type[AnyTarget], ...] = (PostgresTable, RedisTable, OdooTable, HttpTable)
+
+
+def _refuse_unused_ca(table: _WithCa) -> _WithCa:
+    if table.ca_file is not None and table.tls != "verify":
+        raise refusal("ca_unused", "ca_file", tls=table.tls)
+    return table
+
+
+# --- telemetry --------------------------------------------------------------------------------------------------------
+
+
+class QueueTable(Table):
+    """What happens to metrics while the back end is away."""
+
+    bytes: Annotated[Whole, Field(ge=1_048_576)] = Field(
+        default=67_108_864, description="how much is kept; the oldest goes"
+    )
+    spool: AbsolutePath | None = Field(
+        default=None, description="a directory that keeps it over a restart; memory if unset"
+    )
+
+
+class OtlpTable(Table):
+    """Where metrics, traces and logs are sent. What is not said here is taken from OTEL_* variables."""
+
+    endpoint: Url | None = Field(
+        default=None, description="address of the collector", examples=["http://collector:4317"]
+    )
+    protocol: Literal["grpc", "http/protobuf"] | None = Field(default=None, description="grpc if unset")
+    headers: Mapping[HeaderName, SecretText] | None = Field(
+        default=None, description="headers of each request, such as a token"
+    )
+    compression: Literal["gzip", "none"] | None = Field(default=None, description="gzip if unset")
+    timeout: Seconds | None = Field(default=None, description="seconds for one request; 10 if unset")
+    ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
+    cert_file: Text | None = Field(default=None, description="client certificate")
+    key_file: Text | None = Field(default=None, description="its key")
+    temporality: Literal["cumulative", "delta", "lowmemory"] | None = Field(
+        default=None, description="cumulative if unset"
+    )
+    interval: Seconds | None = Field(default=None, description="seconds between two exports of metrics; 15 if unset")
+    queue: Annotated[QueueTable, BeforeValidator(empty_is_default)] = Field(
+        default_factory=QueueTable, description="what happens to metrics while the back end is away"
+    )
+    metrics: bool | None = Field(
+        default=None, description="whether metrics are sent; if an endpoint is known, if unset"
+    )
+    traces: bool | None = Field(default=None, description="whether traces are sent; likewise")
+    logs: bool | None = Field(default=None, description="whether logs are sent; likewise")
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> OtlpTable:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise refusal("key_pair", "cert_file" if self.cert_file else "key_file")
+        return self
+
+
+class PageTable(Table):
+    """The agent's own page: status, health and metrics."""
+
+    listen: ListenText = Field(
+        default="127.0.0.1:9464", validate_default=True, description="HOST:PORT; beyond loopback it takes a token"
+    )
+    token: SecretText | None = Field(
+        default=None, description="what a reader must bring as `Authorization: Bearer ...`"
+    )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> PageTable:
+        if self.token is None and not self.listen.loopback:
+            raise refusal("token", "listen", host=self.listen.host)
+        return self
+
+
+class LogTable(Table):
+    """What the agent itself writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least that is written")
+    format: Literal["json", "console"] = Field(default="json", description="json for machines, console for a terminal")
+
+
+class TelemetryTable(Table):
+    """How everything leaves."""
+
+    otlp: Annotated[OtlpTable, BeforeValidator(empty_is_default)] = Field(
+        default_factory=OtlpTable, description="sending by OTLP"
+    )
+    http: Annotated[PageTable, BeforeValidator(empty_is_default)] = Field(
+        default_factory=PageTable, description="the agent's own page"
+    )
+    log: Annotated[LogTable, BeforeValidator(empty_is_default)] = Field(
+        default_factory=LogTable, description="the agent's own log"
+    )
+
+
+# --- lease ------------------------------------------------------------------------------------------------------------
+
+
+class LeaseTable(Table):
+    """Where agents agree on who works on shared targets."""
+
+    target: Text | None = Field(default=None, description="a target of kind postgres; the first one if unset")
+    ttl: Annotated[Seconds, Field(ge=3)] = Field(
+        default=15.0, description="seconds after which a dead agent's work is taken over"
+    )
+
+    @model_validator(mode="after")
+    def _target_can_hold_it(self, info: ValidationInfo) -> LeaseTable:
+        if self.target is not None:
+            must_be_target(self.target, TargetKind.POSTGRES, info, "target")
+        return self
+
+
+def must_be_target(name: str, kind: TargetKind, info: ValidationInfo, key: str = "") -> None:
+    """Refuse a name that is no target of this kind; ``info.context`` holds the kinds of all targets by name."""
+    kinds: Mapping[str, str] = info.context or {}
+    if name not in kinds:
+        raise refusal("no_target", key, target=name, targets=list(kinds))
+    if kinds[name] != kind:
+        fitting = ", ".join(other for other in kinds if kinds[other] == kind) or "there is none"
+        raise refusal("wrong_kind", key, target=name, kind=kinds[name], needed=str(kind), fitting=fitting)
+
+
+def _none_is_off(value: Any) -> Any:
+    return None if value == "none" else empty_is_default(value)
+
+
+LeaseOrNone = Annotated[LeaseTable | None, BeforeValidator(_none_is_off)]
