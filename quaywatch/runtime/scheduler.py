@@ -92,7 +92,7 @@ class Scheduler:
 
     async def _repeat(self, job: Job) -> None:
         turns = (Grid if job.on_grid else Interval)(job.name, job.every, self._clock)
-        while True:
+        while not _told_to_end():
             turn = turns.following()
             self._meter.add(SCHEDULE_MISSED, turn.missed, job.target, job.label)
             await self._clock.sleep(turn.wait)
@@ -122,6 +122,12 @@ class Scheduler:
             return
         async with self._of_target[job.target], self._of_kind[job.kind]:
             yield
+
+
+def _told_to_end() -> bool:
+    """Whether somebody cancelled this task and the turn that was on did not pass it on."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _ended(tasks: list[asyncio.Task[None]], within: float) -> None:
