@@ -1,0 +1,118 @@
+"""The agent on the sandbox: a configuration for what runs, and the process beside the servers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox import seed
+from sandbox.parts import api
+from sandbox.parts.odoo import Odoo
+from sandbox.parts.postgres import Postgres
+from sandbox.process import LOOPBACK, Services, Spec, free_port
+from sandbox.world import World
+
+NAME = "agent"
+STOP_WITHIN = 10.0
+LIMIT_TIME_REAL = 10
+"""How long Odoo may go on for a client that died, in seconds: the servers here answer in less."""
+
+_ODOOS = {"erp14": "odoo14", "erp19": "odoo19"}
+
+Section = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """A running agent; `url` has its status page and `/metrics`."""
+
+    url: str
+    config: Path
+
+    @property
+    def address(self) -> str:
+        """Host and port, as a scraper wants them."""
+        return self.url.removeprefix("http://")
+
+    def status(self) -> Any:
+        """What `/status.json` says."""
+        return json.loads(api.get(f"{self.url}/status.json"))
+
+
+def configuration(world: World, listen: str, *, every: float = 5.0, probe_every: float = 5.0) -> Section:
+    """The agent's configuration for everything of `world` that runs; intervals are in seconds."""
+    flows = [name for name, part in _ODOOS.items() if part in world]
+    return {
+        "environment": "sandbox",
+        "installation": "sandbox",
+        "targets": _targets(world),
+        "exporters": {name: {"every": every, "deadline": every * 0.8} for name in _exporters(world)},
+        "probes": {"order_create": _order_create(flows, probe_every)} if flows else {},
+        "telemetry": _telemetry(world, listen, every),
+        "lease": {"target": "erp-db"} if "postgres" in world else "none",
+    }
+
+
+def start(services: Services, world: World, *, every: float = 5.0, probe_every: float = 5.0) -> Agent:
+    """Start `quaywatch run` on the sandbox, on a free port; ready when its first cycle is done."""
+    ports = services.ports(NAME) or {"http": free_port()}
+    listen = f"{LOOPBACK}:{ports['http']}"
+    config = services.state / NAME / "quaywatch.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(
+        yaml.safe_dump(configuration(world, listen, every=every, probe_every=probe_every), sort_keys=False)
+    )
+    url = f"http://{listen}"
+    program = str(Path(sys.executable).with_name("quaywatch"))
+    argv = (program, "run", "--config", str(config))
+    services.start(Spec(name=NAME, argv=argv, ports=ports, ready=partial(api.answers, f"{url}/readyz")))
+    return Agent(url=url, config=config)
+
+
+def _targets(world: World) -> dict[str, Section]:
+    made: dict[str, Section] = {}
+    if "postgres" in world:
+        made["erp-db"] = _postgres(world.postgres) | {"tenants": {"include": ["odoo*"]}}
+    if "standby" in world:
+        made["erp-standby"] = _postgres(world.standby) | {"tenants": {"exclude": ["*"]}}
+    if "redis" in world:
+        made["cache"] = {"kind": "redis", **_address(world.redis), "password": world.redis.password}
+    return made | {name: _odoo(getattr(world, part)) for name, part in _ODOOS.items() if part in world}
+
+
+def _exporters(world: World) -> list[str]:
+    by_server = {"postgres": ["postgres_locks", "postgres_replication", "odoo_queue"], "redis": ["redis_memory"]}
+    return [name for server, names in by_server.items() if server in world for name in names]
+
+
+def _address(server: Any) -> Section:
+    return {"host": server.host, "port": server.port}
+
+
+def _postgres(server: Postgres) -> Section:
+    return {"kind": "postgres", **_address(server), "user": server.user, "password": server.password}
+
+
+def _odoo(odoo: Odoo) -> Section:
+    janitor = {"login": odoo.janitor_login, "password": odoo.janitor_password}
+    place = {"kind": "odoo", "url": odoo.url, "database": odoo.database, "limit_time_real": LIMIT_TIME_REAL}
+    return {**place, "login": odoo.login, "password": odoo.password, "janitor": janitor}
+
+
+def _order_create(targets: list[str], every: float) -> Section:
+    """One table for all Odoos: their records are named by reference, which is the same in each."""
+    records = {"partner": seed.PARTNER, "product": seed.PRODUCT}
+    return {"targets": targets, "every": every, "deadline": every * 0.9, **records}
+
+
+def _telemetry(world: World, listen: str, every: float) -> Section:
+    http = {"http": {"listen": listen}}
+    if "collector" not in world:
+        return http
+    return http | {"otlp": {"endpoint": f"http://{world.collector.grpc}", "protocol": "grpc", "interval": every}}
