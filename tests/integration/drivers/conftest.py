@@ -12,36 +12,39 @@ from quaywatch.drivers.redis import RedisAddress, RedisServer
 from quaywatch.secret import Secret
 from sandbox.parts import postgres, redis
 from sandbox.process import Services
+from sandbox.world import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Where the servers of these tests run; all are ended after them."""
+    """Where a module runs servers of its own; all are ended after it."""
     state = Services(tmp_path_factory.mktemp("drivers"))
     yield state
     state.stop_all()
 
 
-@pytest.fixture(scope="session")
-def postgres_server(services: Services) -> postgres.Postgres:
-    """A PostgreSQL with an extra database that anybody may enter, one that is shut, and one that is closed to us."""
-    postgres.prepare(None)
-    server = postgres.start(services, None, None)
+@pytest.fixture(scope="module")
+def postgres_server(world: World) -> Iterator[postgres.Postgres]:
+    """A PostgreSQL with a tenant that anybody may enter, one that is shut, and one that is closed to us."""
+    server = world.postgres
     for statement in (
-        "create database acme",
-        "create database shut allow_connections false",
-        "create database private",
-        "revoke connect on database private from public",
+        "create database drivers_tenant",
+        "create database drivers_shut allow_connections false",
+        "create database drivers_private",
+        "revoke connect on database drivers_private from public",
     ):
         postgres.sql(server, statement)
-    postgres.sql(server, "create table ledger (id int); insert into ledger values (1)", "acme")
-    return server
+    table = "create table ledger (id int); insert into ledger values (1); grant all on ledger to odoo"
+    postgres.sql(server, table, "drivers_tenant")
+    yield server
+    for name in ("drivers_tenant", "drivers_shut", "drivers_private"):
+        postgres.sql(server, f"drop database {name} with (force)")
 
 
-@pytest.fixture(scope="session")
-def postgres_log(services: Services) -> Callable[[], str]:
+@pytest.fixture(scope="module")
+def postgres_log(world: World) -> Callable[[], str]:
     """Gives what the server wrote so far."""
-    return services.log(postgres.PRIMARY).read_text
+    return world.services.log(postgres.PRIMARY).read_text
 
 
 @pytest.fixture
@@ -63,11 +66,10 @@ async def cluster(postgres_address: PostgresAddress) -> AsyncIterator[PostgresCl
     await driver.close()
 
 
-@pytest.fixture(scope="session")
-def redis_server(services: Services) -> redis.Redis:
+@pytest.fixture(scope="module")
+def redis_server(world: World) -> redis.Redis:
     """A Redis with a password."""
-    redis.prepare(None)
-    return redis.start(services, None, None)
+    return world.redis
 
 
 @pytest.fixture

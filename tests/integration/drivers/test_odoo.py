@@ -22,27 +22,20 @@ from quaywatch.errors import (
     VersionError,
 )
 from quaywatch.secret import Secret
-from sandbox.parts import odoo
-from sandbox.parts.postgres import Postgres, sql
-from sandbox.process import Services
-from sandbox.progress import Progress
+from sandbox.parts.odoo import Odoo
+from sandbox.parts.postgres import sql
+from sandbox.world import World
 
+PARTS = ("odoo14", "odoo19")
 Transport = Literal["xmlrpc", "json2"]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What Odoo needs of its surroundings."""
-
-    postgres: Postgres
 
 
 @dataclass(frozen=True)
 class Case:
     """A running Odoo and the transport it is spoken to over."""
 
-    edition: odoo.Edition
-    server: odoo.Odoo
+    version: int
+    server: Odoo
     transport: Transport
 
     @property
@@ -60,19 +53,15 @@ class Case:
         )
 
 
-CASES: list[tuple[odoo.Edition, Transport]] = [
-    (odoo.ODOO14, "xmlrpc"),
-    (odoo.ODOO19, "xmlrpc"),
-    (odoo.ODOO19, "json2"),
-]
-
-
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0].name}-{case[1]}")
-def case(request: pytest.FixtureRequest, services: Services, postgres_server: Postgres) -> Case:
+@pytest.fixture(
+    scope="module",
+    params=[(14, "xmlrpc"), (19, "xmlrpc"), (19, "json2")],
+    ids=lambda case: f"{case[0]}-{case[1]}",
+)
+def case(request: pytest.FixtureRequest, world: World) -> Case:
     """Each Odoo over each transport it has."""
-    edition, transport = request.param
-    odoo.prepare(edition, Progress())
-    return Case(edition, odoo.start(edition, services, Stored(postgres_server), None), transport)
+    version, transport = request.param
+    return Case(version, {14: world.odoo14, 19: world.odoo19}[version], transport)
 
 
 @pytest_asyncio.fixture
@@ -86,7 +75,7 @@ async def erp(case: Case) -> AsyncIterator[OdooServer]:
 async def test_the_version_is_found(case: Case, erp: OdooServer) -> None:
     """Without a login; the driver is an Odoo of the contract."""
     contract: Contract = erp
-    assert await contract.version() == (14 if case.edition is odoo.ODOO14 else 19)
+    assert await contract.version() == case.version
     assert contract.database == case.server.database
 
 
@@ -197,9 +186,9 @@ async def test_an_unknown_database_is_a_connect_error(case: Case) -> None:
     await driver.close()
 
 
-async def test_calls_leave_one_login(case: Case, erp: OdooServer, postgres_server: Postgres) -> None:
+async def test_calls_leave_one_login(case: Case, erp: OdooServer, world: World) -> None:
     """A driver logs in once over XML-RPC and never over JSON-2."""
-    count = partial(sql, postgres_server, "select count(*) from res_users_log", case.server.database)
+    count = partial(sql, world.postgres, "select count(*) from res_users_log", case.server.database)
     before = int(count())
     for _ in range(3):
         await erp.ping()

@@ -18,6 +18,7 @@ from sandbox.host import as_user, in_private_mounts, require
 from sandbox.parts.postgres import Postgres
 from sandbox.process import LOOPBACK, Services, Spec, accepts, free_port
 
+PARTS = ("postgres",)
 _HOME = Path("/var/lib/postgresql")
 """Where the pooler, which refuses root, finds its files."""
 
@@ -55,7 +56,7 @@ def _address(port: int, server: Postgres) -> PostgresAddress:
         port=port,
         user=server.superuser,
         password=Secret(server.superuser_password),
-        database="acme",
+        database="drivers_tenant",
         pooled=True,
         answer_within=2.0,
     )

@@ -25,6 +25,7 @@ from quaywatch.errors import (
 from quaywatch.secret import Secret
 from sandbox.parts.postgres import Postgres, session, sql
 
+PARTS = ("postgres",)
 OURS = "select count(*) from pg_stat_activity where (usename, application_name) = ('quaywatch', 'quaywatch')"
 
 
@@ -91,10 +92,10 @@ async def test_a_slow_statement_ends_and_the_session_lives_on(postgres_address: 
 async def test_a_read_behind_a_lock_gives_up(postgres_address: PostgresAddress, postgres_server: Postgres) -> None:
     """A read does not queue behind somebody's exclusive lock."""
     postgres = replace(postgres_address, user="postgres", password=Secret(postgres_server.superuser_password))
-    cluster = PostgresCluster(replace(postgres, database="acme"))
-    with session(postgres_server, "begin; lock table ledger;", "acme", "blocker"):
+    cluster = PostgresCluster(replace(postgres, database="drivers_tenant"))
+    with session(postgres_server, "begin; lock table ledger;", "drivers_tenant", "blocker"):
         held = "select 1 from pg_locks where mode = 'AccessExclusiveLock' and granted"
-        assert await until(lambda: bool(sql(postgres_server, held, "acme")))
+        assert await until(lambda: bool(sql(postgres_server, held, "drivers_tenant")))
         with pytest.raises(LockTimeoutError):
             await cluster.fetch("select * from ledger")
     await cluster.close()
@@ -104,8 +105,8 @@ async def test_only_databases_that_can_be_visited_are_listed(cluster: PostgresCl
     """Templates, databases that are shut and those this role may not enter are left out."""
     names = await cluster.databases()
     assert names == sorted(names)
-    assert {"acme", "postgres"} <= set(names)
-    assert not {"template0", "template1", "shut", "private"} & set(names)
+    assert {"drivers_tenant", "postgres"} <= set(names)
+    assert not {"template0", "template1", "drivers_shut", "drivers_private"} & set(names)
 
 
 async def test_a_visit_is_a_session_in_that_database_and_ends(
@@ -113,11 +114,11 @@ async def test_a_visit_is_a_session_in_that_database_and_ends(
 ) -> None:
     """After a visit nothing of it is left on the server but the kept session."""
     await cluster.ping()
-    async with cluster.visit("acme") as tenant:
-        assert tenant.database == "acme"
+    async with cluster.visit("drivers_tenant") as tenant:
+        assert tenant.database == "drivers_tenant"
         assert tenant.version == cluster.version
         (row,) = await tenant.fetch("select current_database() as name")
-        assert row["name"] == "acme"
+        assert row["name"] == "drivers_tenant"
         assert await until(lambda: sql(postgres_server, OURS) == "2")
     assert await until(lambda: sql(postgres_server, OURS) == "1")
 
@@ -128,7 +129,7 @@ async def test_visits_and_reads_leave_no_complaint_in_the_log(
     """A session that ends well is not noise for the database's owner."""
     before = len(postgres_log())
     for _ in range(3):
-        async with cluster.visit("acme") as tenant:
+        async with cluster.visit("drivers_tenant") as tenant:
             await tenant.fetch("select 1")
     assert "could not receive" not in postgres_log()[before:]
 
@@ -186,24 +187,24 @@ async def test_a_database_that_is_not_there_is_a_connect_error(cluster: Postgres
 async def test_a_closed_database_tells_the_grant(cluster: PostgresCluster, postgres_server: Postgres) -> None:
     """The SQL in the remedy opens the door."""
     with pytest.raises(PermissionDeniedError) as caught:
-        async with cluster.visit("private"):
+        async with cluster.visit("drivers_private"):
             pass
     sql(postgres_server, caught.value.remedy.removeprefix("run: "))
-    async with cluster.visit("private") as tenant:
+    async with cluster.visit("drivers_private") as tenant:
         await tenant.fetch("select 1")
-    sql(postgres_server, "revoke connect on database private from quaywatch")
+    sql(postgres_server, "revoke connect on database drivers_private from quaywatch")
 
 
 async def test_a_table_that_may_not_be_read_tells_the_grant(
     cluster: PostgresCluster, postgres_server: Postgres
 ) -> None:
     """The SQL in the remedy is all that was missing, and the visit goes on after the refusal."""
-    async with cluster.visit("acme") as tenant:
+    async with cluster.visit("drivers_tenant") as tenant:
         with pytest.raises(PermissionDeniedError) as caught:
             await tenant.fetch("select * from ledger")
-        sql(postgres_server, caught.value.remedy.removeprefix("run: "), "acme")
+        sql(postgres_server, caught.value.remedy.removeprefix("run: "), "drivers_tenant")
         assert await tenant.fetch("select id from ledger") == [{"id": 1}]
-    sql(postgres_server, "revoke select on ledger from quaywatch", "acme")
+    sql(postgres_server, "revoke select on ledger from quaywatch", "drivers_tenant")
 
 
 async def test_what_is_not_installed_is_a_version_error(cluster: PostgresCluster) -> None:
@@ -232,6 +233,7 @@ async def test_a_rotated_password_is_picked_up(
     sql(postgres_server, "alter role rotating password 'second'")
     path.write_text("second")
     await _reached(address)
+    sql(postgres_server, "drop role rotating")
 
 
 async def _reached(address: PostgresAddress) -> None:

@@ -18,6 +18,8 @@ from quaywatch.secret import Secret
 from sandbox.parts import redis
 from sandbox.process import LOOPBACK, Services, Spec, accepts, free_port
 
+PARTS = ("redis",)
+
 
 async def test_info_is_raw_text(cache: RedisServer) -> None:
     """Sections come together as they were sent, without headings; the driver is a Redis of the contract."""
@@ -104,6 +106,7 @@ async def test_a_denied_command_tells_what_allows_it(
     assert redis.command(redis_server, *caught.value.remedy.removeprefix("run: ").split()) == "+OK"
     assert await server.info("memory")
     await server.close()
+    await cache.command("ACL", "DELUSER", "watcher")
 
 
 async def test_errors_of_the_server_leave_the_connection(cache: RedisServer) -> None:
