@@ -14,8 +14,6 @@ from .settings import Compression, SignalSettings
 
 _EXPORT: Final = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 _OPTIONS: Final = (
-    # A connection that hangs must not be shared with the channel that replaces it.
-    ("grpc.use_local_subchannel_pool", 1),
     # The queue has its own back-off; gRPC's, up to two minutes long, would come on top of it.
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2000),

@@ -3,6 +3,7 @@
 from typing import Any, Final, Protocol
 
 import grpc
+import requests
 from opentelemetry.exporter.otlp.proto.http import Compression as HttpCompression
 
 from .bounded import bounded
@@ -47,8 +48,20 @@ def http_arguments(settings: SignalSettings) -> dict[str, Any]:
         "headers": {name: secret.reveal() for name, secret in settings.headers},
         "timeout": settings.timeout,
         "compression": HttpCompression.Gzip if gzip else HttpCompression.NoCompression,
+        "session": _session(settings.endpoint) if settings.ca_file else None,
         **{name: str(path) for name, path in files.items() if path},
     }
+
+
+def _session(endpoint: str) -> requests.Session:
+    """A session that takes only proxies from the environment.
+
+    Left to itself it would let ``REQUESTS_CA_BUNDLE`` win over the authority that is configured.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.proxies = requests.utils.get_environ_proxies(endpoint)
+    return session
 
 
 async def flush(provider: _Flushes, outcomes: Outcomes, within: float) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from otel_config.settings import OtlpSettings, Protocol, SignalSettings
@@ -20,9 +21,17 @@ def signal(address: str, protocol: Protocol, name: str, **more: Any) -> SignalSe
     return SignalSettings(endpoint=endpoint, protocol=protocol, **more)
 
 
-def settings(address: str, protocol: Protocol, *signals: str, timeout: float = 5.0, **more: Any) -> OtlpSettings:
-    """The settings of these signals, the metrics alone when none is named."""
-    on: dict[str, Any] = {name: signal(address, protocol, name, timeout=timeout) for name in signals or ("metrics",)}
+def settings(
+    address: str,
+    protocol: Protocol,
+    *signals: str,
+    timeout: float = 5.0,
+    files: Mapping[str, Path] | None = None,
+    **more: Any,
+) -> OtlpSettings:
+    """The settings of these signals, the metrics alone when none is named; ``files`` are certificates."""
+    line = {"timeout": timeout, **(files or {})}
+    on: dict[str, Any] = {name: signal(address, protocol, name, **line) for name in signals or ("metrics",)}
     return OtlpSettings(**on, **more)
 
 
