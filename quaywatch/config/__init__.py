@@ -5,7 +5,10 @@ Exporters and probes are passed in: this room knows none of them.
 
 from __future__ import annotations
 
+from .example import example
 from .load import load, load_text
+from .reload import Reloader, follow
+from .schema import json_schema
 from .settings import Exporters, Probes, Settings
 
-__all__ = ["Exporters", "Probes", "Settings", "load", "load_text"]
+__all__ = ["Exporters", "Probes", "Reloader", "Settings", "example", "follow", "json_schema", "load", "load_text"]

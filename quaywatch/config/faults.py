@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from quaywatch.errors import ConfigError
 
@@ -27,9 +28,13 @@ class Fault:
 
 
 class FaultyFileError(ConfigError):
-    """A configuration file with faults. ``str()`` is one line for each, in the order of the file."""
+    """A configuration file with faults. ``str()`` is one line for each, in the order of the file.
 
-    def __init__(self, file: str, faults: Iterable[Fault]) -> None:
+    ``files`` are those it refers to, whether they could be read or not: a change of one may mend it.
+    """
+
+    def __init__(self, file: str, faults: Iterable[Fault], files: Iterable[Path] = ()) -> None:
+        self.files = frozenset(files)
         self.faults = tuple(sorted(set(faults), key=lambda fault: (fault.line, str(fault.key), fault.what)))
         super().__init__("\n".join(fault.told(file) for fault in self.faults))
 

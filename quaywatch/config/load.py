@@ -41,7 +41,7 @@ def load_text(text: str, file: str, environ: Mapping[str, str], exporters: Expor
     references.resolve()
     table = _validated(document, file_table(exporters, probes))
     if table is None or document.faults:
-        raise FaultyFileError(file, document.faults)
+        raise FaultyFileError(file, document.faults, references.files)
     return _settings(table, exporters, probes, frozenset(references.files))
 
 
@@ -68,7 +68,7 @@ def _validated(document: Document, model: type[FileTable]) -> FileTable | None:
         document.faults.append(Fault(1, (), sentence("empty_file", {}, ""), "empty_file"))
         return None
     try:
-        return model.model_validate(values, context=_kinds(values))
+        return model.model_validate(values, context=_targets(values))
     except ValidationError as error:
         spoiled = {fault.key for fault in document.faults}
         faults = [_fault(details, document, model) for details in error.errors(include_url=False)]
@@ -76,12 +76,12 @@ def _validated(document: Document, model: type[FileTable]) -> FileTable | None:
         return None
 
 
-def _kinds(values: Any) -> dict[str, str]:
-    """The kinds of the targets by name, as far as the file says them."""
+def _targets(values: Any) -> dict[str, dict[str, Any]]:
+    """The tables of the targets by name, as far as they are tables."""
     targets = values.get("targets") if isinstance(values, dict) else None
     if not isinstance(targets, dict):
         return {}
-    return {name: str(target.get("kind")) for name, target in targets.items() if isinstance(target, dict)}
+    return {name: table for name, table in targets.items() if isinstance(table, dict)}
 
 
 def _inside(key: Key, spoiled: set[Key]) -> bool:

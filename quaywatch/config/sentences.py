@@ -136,14 +136,14 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "url": lambda facts: f"{shown(facts['given'])} is no URL; http://HOST[:PORT][/PATH] or https://... is expected",
     "url_password": _says("the URL holds a password; keys for login and password or headers are expected"),
     "odoo_login": _says("neither password nor api_key is given; at least one of them is expected"),
-    "browser_password": _says("a janitor without password cannot log in; a password is expected"),
+    "json2_key": _says("json2 takes an API key; api_key is expected beside it, or another transport"),
     "ca_file": _says("{path} cannot be used ({why}); a file of PEM certificates is expected"),
     "ca_unused": _says("ca_file is of no use with tls: {tls}; tls: verify is expected beside it"),
     "key_pair": _says("cert_file and key_file belong together; both or neither are expected"),
     "pattern_empty": _says("an empty pattern matches no database; a name or a pattern such as shop_* is expected"),
     "header": lambda facts: f"{shown(facts['given'])} is no name of a header; letters, digits and dashes are expected",
     "twice": _says("{name} stands here twice; each name once is expected"),
-    "lease_missing": _says("there is no target of kind postgres to hold the lease; lease: none is expected"),
+    "lease_pooled": _says("{target} is pooled: behind a pooler a lease belongs to nobody; another target is expected"),
     "spool": _says("{path} is not an absolute path; an absolute path is expected"),
 }
 """Every kind of fault that a value can have, and how it is told."""

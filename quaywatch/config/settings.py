@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quaywatch.contract import Exporter, ExporterTask, Probe, ProbeTask, TargetKind
+from quaywatch.contract import Exporter, ExporterTask, Probe, ProbeTask
 
-from .tables import AnyTarget, LeaseTable, TelemetryTable
+from .tables import AnyTarget, LeaseTable, PostgresTable, TelemetryTable
 
 Exporters = Mapping[str, Exporter[Any, Any, Any]]
 Probes = Mapping[str, Probe[Any, Any]]
@@ -34,6 +34,12 @@ class Settings:
     """None when there is nobody to share with."""
     files: frozenset[Path]
 
-    def of_kind(self, kind: TargetKind) -> tuple[str, ...]:
-        """Names of the targets of a kind, in the order of the file."""
-        return tuple(name for name, target in self.targets.items() if target.kind is kind)
+    @property
+    def lease_target(self) -> str | None:
+        """The target that holds the lease: the named one, else the first that can; None where there is none."""
+        if self.lease is None:
+            return None
+        if self.lease.target is not None:
+            return self.lease.target
+        able = (name for name, table in self.targets.items() if isinstance(table, PostgresTable) and not table.pooled)
+        return next(able, None)

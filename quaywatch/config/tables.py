@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from quaywatch.contract import Reach, TargetKind
 
@@ -163,6 +163,8 @@ class OdooTable(TargetTable):
     def _can_log_in(self) -> OdooTable:
         if self.password is None and self.api_key is None:
             raise refusal("odoo_login")
+        if self.transport == "json2" and self.api_key is None:
+            raise refusal("json2_key", "transport")
         return self
 
 
@@ -278,26 +280,37 @@ class TelemetryTable(Table):
 class LeaseTable(Table):
     """Where agents agree on who works on shared targets."""
 
-    target: Text | None = Field(default=None, description="a target of kind postgres; the first one if unset")
+    target: Text | None = Field(
+        default=None, description="a target of kind postgres, not pooled; the first such one if unset"
+    )
     ttl: Annotated[Seconds, Field(ge=3)] = Field(
         default=15.0, description="seconds after which a dead agent's work is taken over"
     )
 
-    @model_validator(mode="after")
-    def _target_can_hold_it(self, info: ValidationInfo) -> LeaseTable:
-        if self.target is not None:
-            must_be_target(self.target, TargetKind.POSTGRES, info, "target")
-        return self
+    @field_validator("target")
+    @classmethod
+    def _target_can_hold_it(cls, target: str | None, info: ValidationInfo) -> str | None:
+        if target is None:
+            return None
+        must_be_target(target, TargetKind.POSTGRES, info)
+        if _tables(info)[target].get("pooled") is True:
+            raise refusal("lease_pooled", target=target)
+        return target
 
 
-def must_be_target(name: str, kind: TargetKind, info: ValidationInfo, key: str = "") -> None:
-    """Refuse a name that is no target of this kind; ``info.context`` holds the kinds of all targets by name."""
-    kinds: Mapping[str, str] = info.context or {}
-    if name not in kinds:
-        raise refusal("no_target", key, target=name, targets=list(kinds))
-    if kinds[name] != kind:
-        fitting = ", ".join(other for other in kinds if kinds[other] == kind) or "there is none"
-        raise refusal("wrong_kind", key, target=name, kind=kinds[name], needed=str(kind), fitting=fitting)
+def must_be_target(name: str, kind: TargetKind, info: ValidationInfo) -> None:
+    """Refuse a name that is no target of this kind; ``info.context`` holds the tables of all targets by name."""
+    targets = _tables(info)
+    if name not in targets:
+        raise refusal("no_target", target=name, targets=list(targets))
+    given = targets[name].get("kind")
+    if given != kind:
+        fitting = [other for other, table in targets.items() if table.get("kind") == kind]
+        raise refusal("wrong_kind", target=name, kind=str(given), needed=str(kind), fitting=fitting)
+
+
+def _tables(info: ValidationInfo) -> Mapping[str, Mapping[str, Any]]:
+    return info.context or {}
 
 
 def _none_is_off(value: Any) -> Any:
