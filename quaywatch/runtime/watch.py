@@ -89,10 +89,15 @@ class TargetWatch:
 
     def _begin(self) -> None:
         watched, tools = self.watched, self._tools
-        self._driver = watched.open()
         tools.collection.announce(self._name, PING, *(task.exporter.name for task in watched.exporters))
         for probe in watched.probes:
             announce(probe, watched.target, tools.meter)
+        try:
+            self._driver = watched.open()
+        except Exception as error:  # noqa: BLE001 - a target's border: one that cannot be opened is down, and said to be
+            self._driver = _Unopened(error)
+            tools.scheduler.start(self._ping(self._driver))
+            return
         for job in self._jobs(self._driver):
             tools.scheduler.start(job)
 
@@ -192,3 +197,17 @@ class TargetWatch:
             )
 
         return self._job(f"{task.probe.name}.sweep", SWEEP_EVERY, run)
+
+
+class _Unopened:
+    """Stands in for a driver that could not be made."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def ping(self) -> None:
+        """Say why."""
+        raise self._error
+
+    async def close(self) -> None:
+        """There is nothing to close."""
