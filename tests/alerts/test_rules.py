@@ -70,6 +70,16 @@ def test_an_alert_fires_when_it_should_and_only_then(file: Path, promtool: Path,
     judge(promtool, "test", "rules", file.name, cwd=file.parent)
 
 
+def test_victoriametrics_judges_alike(tmp_path: Path) -> None:
+    """The same cases come out the same where VictoriaMetrics' own vmalert evaluates the rules."""
+    (tmp_path / "rendered.yml").write_text(alerts.render(CATALOGUE, prometheus_name, flows_run=[FLOW]))
+    for file in HERE.glob("*.yml"):
+        text = file.read_text().replace("promql_expr_test", "metricsql_expr_test")
+        (tmp_path / file.name).write_text(text.replace("../../alerts/rules/quaywatch.yml", str(RULES)))
+    files = [f"--files={tmp_path / file.name}" for file in HERE.glob("*.yml")]
+    judge(binaries().vmalert_tool, "unittest", "--disableAlertgroupLabel", *files, cwd=tmp_path)
+
+
 @pytest.mark.parametrize("alert", [rule["alert"] for rule in rules(RULES.read_text())] + ["FlowAbsent"])
 def test_every_alert_has_its_cases_and_its_runbook(alert: str) -> None:
     """It fires, does not fire yet, resolves and meets no data; and who is woken finds what to do."""

@@ -1,0 +1,77 @@
+"""A page on the real chain: agent, Prometheus, Alertmanager, webhook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import alerts
+from alerts import Flow
+from exporters import EXPORTERS
+from otel_config import catalogue as telemetry
+from otel_config.names import prometheus_name
+from quaywatch.runtime import catalogue as runtime
+from sandbox import agent, faults
+from sandbox.agent import Agent
+from sandbox.parts import api, prometheus
+from sandbox.parts.webhook import Alert, read_notifications
+from sandbox.process import until
+from sandbox.world import World
+
+PARTS = ("odoo14", "prometheus")
+EVERY = 5.0
+FLOW = Flow("sandbox", "erp14", "order_create", EVERY)
+_WITHIN = 150.0
+
+
+@pytest.fixture
+def watching(world: World) -> Iterator[Agent]:
+    """The agent orders every 5 s; Prometheus scrapes it and evaluates the rules made for it."""
+    catalogue = (*runtime.METRICS, *telemetry.METRICS, *(metric for one in EXPORTERS for metric in one.metrics))
+    rules = world.prometheus.rules / "page.yml"
+    rules.write_text(alerts.render(catalogue, prometheus_name, flows_run=[FLOW]))
+    api.reload(world.prometheus.url)
+    try:
+        running = agent.start(world.services, world, every=EVERY, probe_every=EVERY)
+        prometheus.set_targets(world.prometheus, [running.address])
+        yield running
+    finally:
+        prometheus.set_targets(world.prometheus, [])
+        world.services.stop(agent.NAME)
+        rules.unlink()
+        api.reload(world.prometheus.url)
+
+
+def told(world: World, since: int, status: str) -> list[Alert]:
+    """What the webhook was told of the flow after its first ``since`` notifications."""
+    notifications = read_notifications(world.webhook.file)[since:]
+    everything = [alert for notification in notifications for alert in notification.alerts]
+    return [alert for alert in everything if (alert.name, alert.status) == ("FlowFailing", status)]
+
+
+def wait_for(condition: Callable[[], bool]) -> float:
+    """Seconds until it was so."""
+    began = time.monotonic()
+    assert until(condition, within=_WITHIN)
+    return time.monotonic() - began
+
+
+@pytest.mark.timeout(600)
+def test_a_stopped_odoo_pages_and_the_page_resolves(
+    world: World, watching: Agent, record_property: Callable[[str, object], None]
+) -> None:
+    """Within two and a half minutes somebody is told which flow fails and why, and when it is over."""
+    healthy = 'quaywatch_probe_success{target="erp14",probe="order_create"} == 1'
+    wait_for(lambda: bool(api.query(world.prometheus.url, healthy)))
+    since = len(read_notifications(world.webhook.file))
+    assert not api.query(world.prometheus.url, 'ALERTS{alertname="FlowFailing"}')
+    with faults.stop_odoo(world, "odoo14"):
+        record_property("seconds_to_page", wait_for(lambda: bool(told(world, since, "firing"))))
+        page = told(world, since, "firing")[0]
+    assert (page.labels["target"], page.labels["probe"], page.labels["severity"]) == ("erp14", "order_create", "page")
+    assert "odoo erp14 does not answer" in page.annotations["description"]
+    assert page.annotations["runbook_url"].endswith("/FlowFailing.md")
+    record_property("seconds_to_resolve", wait_for(lambda: bool(told(world, since, "resolved"))))
+    assert watching.status()
