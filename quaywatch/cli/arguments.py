@@ -1,0 +1,181 @@
+"""The command line's grammar."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from quaywatch import __version__
+
+CONFIG_VARIABLE: Final = "QUAYWATCH_CONFIG"
+CONFIG_PATH: Final = "/etc/quaywatch/quaywatch.yaml"
+EXIT_CODES: Final = """\
+exit codes:
+  0  fine
+  1  the watched system is at fault
+  2  usage or configuration
+  3  the agent itself
+"""
+_EXAMPLES: Final = """\
+commands:
+  operate    run, check
+  try out    once, probe, sweep
+  look up    list, config, rules, dashboards, completion
+
+examples:
+  quaywatch config example > quaywatch.yaml     a configuration to start from
+  quaywatch check -c quaywatch.yaml             is everything reachable and allowed?
+  quaywatch check -c quaywatch.yaml --sql       the SQL that makes the role
+  quaywatch probe order_create -c quaywatch.yaml
+  quaywatch run -c quaywatch.yaml
+
+"""
+
+_Formatter = partial(RawDescriptionHelpFormatter, max_help_position=28)
+
+
+def parser() -> ArgumentParser:
+    """The parser of all commands; each sets ``module``, the module of this room that executes it."""
+    top = ArgumentParser(
+        prog="quaywatch",
+        description="Watches Odoo for logistics: exporters, synthetic transactions, OpenTelemetry.",
+        epilog=_EXAMPLES + EXIT_CODES,
+        formatter_class=_Formatter,
+    )
+    top.add_argument("--version", action="version", version=f"quaywatch {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_run, _check, _once, _probe, _sweep, _list, _config, _rules, _dashboards, _completion):
+        add(commands)
+    return top
+
+
+def _command(commands: Any, name: str, summary: str, **more: str) -> ArgumentParser:
+    """A command with what all have: its help, ``--debug``, the exit codes."""
+    module = more.get("module", name)
+    examples = more.get("examples", "")
+    epilog = (f"examples:\n{examples}\n" if examples else "") + EXIT_CODES
+    description = more.get("description", summary[0].upper() + summary[1:] + ".")
+    made: ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, epilog=epilog, formatter_class=_Formatter
+    )
+    made.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
+    made.set_defaults(module=module)
+    return made
+
+
+def _configured(command: ArgumentParser) -> None:
+    command.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_PATH),
+        help=f"the configuration; ${CONFIG_VARIABLE} or {CONFIG_PATH} if not given",
+    )
+
+
+def _targeted(command: ArgumentParser) -> None:
+    command.add_argument("--target", action="append", default=[], metavar="NAME", help="only this target; repeatable")
+
+
+def _run(commands: Any) -> None:
+    description = """\
+Run the agent. It reloads when the configuration or a secret file changes, and on SIGHUP; a bad configuration is
+reported and the old one goes on. SIGTERM and SIGINT end it within 10 seconds, the second one at once."""
+    _configured(_command(commands, "run", "run the agent", description=description))
+
+
+def _check(commands: Any) -> None:
+    examples = """\
+  quaywatch check                        everything
+  quaywatch check --target erp-db --sql | psql --host db --username postgres
+"""
+    command = _command(
+        commands,
+        "check",
+        "connect to every target and say what is missing",
+        description="Connect to every target: is it reachable, does the login work, which rights are missing.",
+        examples=examples,
+    )
+    _configured(command)
+    _targeted(command)
+    command.add_argument("--sql", action="store_true", help="print the SQL that makes the PostgreSQL roles and grants")
+
+
+def _once(commands: Any) -> None:
+    examples = """\
+  quaywatch once --target cache
+  quaywatch once --format prometheus
+"""
+    command = _command(commands, "once", "run every exporter once and print what it read", examples=examples)
+    _configured(command)
+    _targeted(command)
+    command.add_argument("--exporter", action="append", default=[], metavar="NAME", help="only this one; repeatable")
+    command.add_argument("--format", choices=("table", "json", "prometheus"), default="table", help="table by default")
+
+
+def _probe(commands: Any) -> None:
+    description = """\
+Run one probe now, step by step, and undo what it did. The run counts nowhere: no metric, no SLI.
+It exits with 0 for success, 1 for a failure of the system, 2 when the run could not judge it."""
+    command = _command(commands, "probe", "run one probe now, step by step", description=description)
+    command.add_argument("flow", metavar="PROBE", help="name of a configured probe, such as order_create")
+    _configured(command)
+    _targeted(command)
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _sweep(commands: Any) -> None:
+    description = "Undo now what killed runs of the probes left behind; only records with this installation's mark."
+    command = _command(commands, "sweep", "undo what killed probe runs left", description=description)
+    command.add_argument("flow", metavar="PROBE", nargs="?", help="only this probe")
+    _configured(command)
+    _targeted(command)
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _list(commands: Any) -> None:
+    command = _command(commands, "list", "list exporters, probes and metrics", module="list_")
+    command.add_argument("what", choices=("exporters", "probes", "metrics"), nargs="?", default="exporters")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--markdown", action="store_true", help="print a page of documentation")
+
+
+def _config(commands: Any) -> None:
+    command = _command(commands, "config", "check a configuration, print its schema or an example", module="config_")
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
+    check = _command(actions, "check", "say what is wrong with a configuration, and where", module="config_")
+    _configured(check)
+    _command(actions, "schema", "print the JSON Schema of the configuration, for editors", module="config_")
+    _command(actions, "example", "print a complete example", module="config_")
+
+
+def _rules(commands: Any) -> None:
+    command = _command(commands, "rules", "print the alerting rules for this configuration", module="render")
+    command.set_defaults(render="rules")
+    _rendered(command)
+
+
+def _dashboards(commands: Any) -> None:
+    command = _command(commands, "dashboards", "write the Grafana dashboards", module="render")
+    command.set_defaults(render="dashboards")
+    _rendered(command)
+
+
+def _rendered(command: ArgumentParser) -> None:
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="fit them to this configuration")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write files into this directory; print if not given")
+
+
+def _completion(commands: Any) -> None:
+    examples = """\
+  source <(quaywatch completion bash)
+  quaywatch completion fish > ~/.config/fish/completions/quaywatch.fish
+"""
+    command = _command(commands, "completion", "print a completion script for a shell", examples=examples)
+    command.add_argument("shell", choices=("bash", "zsh", "fish"))

@@ -1,0 +1,161 @@
+"""From settings to what the runtime takes: watched targets with their drivers, leases, telemetry."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from otel_config.environment import OtlpFile
+from quaywatch.config import Settings
+from quaywatch.config.tables import AnyTarget, HttpTable, OdooTable, PostgresTable, RedisTable
+from quaywatch.contract import Meter, Target, Watched
+from quaywatch.drivers.http import HttpAddress, HttpServer
+from quaywatch.drivers.odoo import OdooAddress, OdooServer
+from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
+from quaywatch.drivers.redis import RedisAddress, RedisServer
+from quaywatch.runtime.clock import Clock
+from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
+from quaywatch.secret import Secret
+
+_NONE: Final = Secret("")
+
+
+def plan(settings: Settings) -> tuple[Watched, ...]:
+    """Every target with what is to be done on it, in the order of the file."""
+    return tuple(_watched(name, table, settings) for name, table in settings.targets.items())
+
+
+def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
+    """Who decides on shared targets; nobody has to when no target can hold a lease or none is wanted."""
+    name = settings.lease_target
+    if settings.lease is None or name is None:
+        return AlwaysHeld()
+    table = settings.targets[name]
+    if not isinstance(table, PostgresTable):
+        raise TypeError(f"{name} is validated to be PostgreSQL")
+    address = postgres_address(table)
+    return PostgresLeases(
+        lambda: PostgresSession(address),
+        installation=settings.installation,
+        ttl=settings.lease.ttl,
+        meter=meter,
+        clock=clock,
+    )
+
+
+def plan_otlp(settings: Settings) -> OtlpFile:
+    """What the file says about OTLP, as that room takes it."""
+    otlp = settings.telemetry.otlp
+    plain = otlp.model_dump(exclude={"queue", "headers"}, exclude_unset=True)
+    queue = otlp.queue.model_dump(exclude_unset=True)
+    return OtlpFile(**plain, headers=otlp.headers, queue_bytes=queue.get("bytes"), spool=queue.get("spool"))
+
+
+def postgres_address(table: PostgresTable) -> PostgresAddress:
+    """Where a cluster is, with how TLS is made."""
+    return PostgresAddress(
+        host=table.host,
+        port=table.port,
+        user=table.user,
+        password=table.password or _NONE,
+        database=table.database,
+        ssl=None if table.tls == "prefer" else _tls(table.tls, table.ca_file),
+        pooled=table.pooled,
+        connect_within=table.connect_within,
+        answer_within=table.answer_within,
+        lock_within=table.lock_within,
+    )
+
+
+def open_driver(table: AnyTarget) -> Any:
+    """The driver of a target; it connects when it is first used."""
+    opener: Callable[[Any], Any] = _OPENERS[type(table)]
+    return opener(table)
+
+
+def _watched(name: str, table: AnyTarget, settings: Settings) -> Watched:
+    target = Target(name, table.kind, settings.environment, table.reach)
+    exporters, probes = settings.exporters[name], settings.probes[name]
+    tasks = [(task.exporter.name, task.options, task.every, task.deadline) for task in exporters]
+    tasks += [(task.probe.name, task.options, task.every, task.deadline) for task in probes]
+    watched = Watched(
+        target, lambda: open_driver(table), exporters, probes, fingerprint=_fingerprint(target, table, *tasks)
+    )
+    return _with_bounds(watched, table)
+
+
+def _with_bounds(watched: Watched, table: AnyTarget) -> Watched:
+    if isinstance(table, PostgresTable):
+        return replace(watched, tenants=table.tenants.admits, visits=table.visits)
+    if isinstance(table, OdooTable):
+        return replace(watched, limit_time_real=table.limit_time_real)
+    return watched
+
+
+def _fingerprint(*parts: object) -> str:
+    """Differs when any part does, secrets included; tells nothing of them, since hashes are salted in each process."""
+    return f"{hash(tuple(map(_hashed, parts))):x}"
+
+
+def _hashed(part: object) -> int:
+    if isinstance(part, tuple):
+        return hash(tuple(map(_hashed, part)))
+    try:
+        return hash(part)
+    except TypeError:  # options may hold lists or tables
+        return hash(repr(part))
+
+
+def _redis(table: RedisTable) -> RedisServer:
+    return RedisServer(
+        RedisAddress(
+            host=table.host,
+            port=table.port,
+            password=table.password,
+            username=table.username,
+            db=table.db,
+            ssl=None if table.tls == "none" else _tls(table.tls, table.ca_file),
+            connect_within=table.connect_within,
+            answer_within=table.answer_within,
+        )
+    )
+
+
+def _odoo(table: OdooTable) -> OdooServer:
+    janitor = table.janitor
+    return OdooServer(
+        OdooAddress(
+            url=table.url,
+            database=table.database,
+            login=table.login,
+            password=table.password or table.api_key or _NONE,
+            api_key=table.api_key,
+            janitor_login=janitor.login if janitor else "",
+            janitor_password=janitor.password if janitor else None,
+            ca_file=table.ca_file,
+            answer_within=table.answer_within,
+            transport=table.transport,
+        )
+    )
+
+
+def _http(table: HttpTable) -> HttpServer:
+    return HttpServer(HttpAddress(url=table.url, ca_file=table.ca_file, answer_within=table.answer_within))
+
+
+def _tls(how: Literal["require", "verify"], ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    if how == "require":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_OPENERS: Final[dict[type[AnyTarget], Callable[[Any], Any]]] = {
+    PostgresTable: lambda table: PostgresCluster(postgres_address(table)),
+    RedisTable: _redis,
+    OdooTable: _odoo,
+    HttpTable: _http,
+}

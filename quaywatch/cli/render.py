@@ -1,0 +1,53 @@
+"""``quaywatch rules`` and ``quaywatch dashboards``: alerts and dashboards for a configuration."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import alerts
+import dashboards
+from otel_config.names import prometheus_name
+from quaywatch.config import Settings
+
+from .registry import all_metrics
+from .session import settings_of
+from .terminal import Console
+
+
+def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
+    """Print them, or write them as files.
+
+    Raises:
+        ConfigError: when the configuration is wrong.
+    """
+    settings = settings_of(arguments.config, environ) if arguments.config else None
+    files = {"rules": _rules, "dashboards": _dashboards}[arguments.render](settings)
+    for name, text in files:
+        if arguments.out is None:
+            console.say(text.rstrip())
+        else:
+            console.say(str(_write(arguments.out / name, text)))
+    return 0
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _rules(settings: Settings | None) -> Iterator[tuple[str, str]]:
+    flows = list(_flows(settings)) if settings else []
+    yield "quaywatch.yaml", alerts.render(all_metrics(), prometheus_name, flows_run=flows)
+
+
+def _flows(settings: Settings) -> Iterator[alerts.Flow]:
+    for target, tasks in settings.probes.items():
+        for task in tasks:
+            yield alerts.Flow(settings.environment, target, task.probe.name, task.every)
+
+
+def _dashboards(_settings: Settings | None) -> Iterator[tuple[str, str]]:
+    return dashboards.render(all_metrics(), prometheus_name)
