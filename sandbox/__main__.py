@@ -5,7 +5,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .world import PARTS, Status, World, down, state_directory, status, up
 
 _MEBIBYTE = 1024 * 1024
 _EPILOG = """\
-exit codes: 0 done; 1 a part could not be built or started, or does not run; 2 wrong usage
+exit codes: 0 done; 1 a part could not be built or started, or does not run; 2 wrong usage; 130 interrupted
 
 QUAYWATCH_SANDBOX_STATE  the state directory (default: .sandbox in the project's root)
 QUAYWATCH_SANDBOX_CACHE  what is built once per machine (default: ~/.cache/quaywatch-sandbox, some 5 GB)
@@ -26,9 +27,9 @@ QUAYWATCH_SANDBOX_CACHE  what is built once per machine (default: ~/.cache/quayw
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
     options = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code: int = options.run(options)
+        with _sigterm_like_ctrl_c():
+            code: int = options.run(options)
     except SandboxError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
@@ -37,9 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    """End by SIGTERM as by Ctrl-C, so that faults undo themselves."""
-    raise KeyboardInterrupt
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """Let faults undo themselves on SIGTERM too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,13 +17,16 @@ from .parts.postgres import sql
 from .process import LOOPBACK, until
 from .world import PARTS, World
 
+Fault = Callable[[World, str | None], AbstractContextManager[str]]
+
 _WITHIN = 30.0
 _HOLDER = "month-end-import"
 _WAITER = "web-order"
 _JOBS_MARK = "stalled"
 _FILLING = "sandbox:filling"
-# Small values last: what is left after the large ones would still take an ordinary write.
-_FILLING_SIZES = (256 * 1024, 1024, 1)
+_CHUNK = "x" * 256 * 1024
+# Filled beyond the limit by more than the memory that comes free when a connection closes.
+_BEYOND = 1024 * 1024
 _LATEST = "(select max(id) from sale_order)"
 _TOUCH = f"update sale_order set write_date = write_date where id = {_LATEST}"
 _UNWRITE = "drop table if exists sandbox_writes"
@@ -123,6 +126,7 @@ def freeze(world: World, target: str | None = None) -> Iterator[str]:
     name = _part(target)
     world.services.kill(name, signal.SIGSTOP)
     try:
+        _await(partial(world.services.frozen, name), f"{name} goes on")
         yield f"{name} is frozen"
     finally:
         with suppress(SandboxError):
@@ -133,14 +137,19 @@ def freeze(world: World, target: str | None = None) -> Iterator[str]:
 def fill_redis(world: World, target: str | None = None) -> Iterator[str]:
     """A Redis filled to its limit, which refuses writes."""
     _no(target)
-    keys = [f"{_FILLING}:{size}" for size in _FILLING_SIZES]
     try:
-        for key, size in zip(keys, _FILLING_SIZES, strict=True):
-            while redis.command(world.redis, "RPUSH", key, "x" * size).startswith(":"):
-                pass
+        _limit(world, redis.MAXMEMORY + _BEYOND)
+        while redis.command(world.redis, "RPUSH", _FILLING, _CHUNK).startswith(":"):
+            pass
+        _limit(world, redis.MAXMEMORY)
         yield f"Redis is full to {redis.MAXMEMORY} bytes and refuses writes"
     finally:
-        redis.command(world.redis, "UNLINK", *keys)
+        _limit(world, redis.MAXMEMORY)
+        redis.command(world.redis, "UNLINK", _FILLING)
+
+
+def _limit(world: World, size: int) -> None:
+    redis.command(world.redis, "CONFIG", "SET", "maxmemory", str(size))
 
 
 @contextmanager
@@ -186,7 +195,7 @@ def _accept(listener: socket.socket, taken: list[socket.socket]) -> None:
             taken.append(listener.accept()[0])
 
 
-FAULTS: Mapping[str, Callable[[World, str | None], AbstractContextManager[str]]] = {
+FAULTS: Mapping[str, Fault] = {
     "lock": lock,
     "table-lock": table_lock,
     "lag": lag,

@@ -144,7 +144,9 @@ class Services:
         _signal(family, signal.SIGCONT)
         if not until(lambda: not self.alive(name), within=_STOP_WITHIN):
             _signal(family, signal.SIGKILL)
-            until(lambda: not self.alive(name), within=_STOP_WITHIN)
+        # A port may go on accepting for a moment after its process is over.
+        ports = self.ports(name).values()
+        until(lambda: not self.alive(name) and not any(map(accepts, ports)), within=_STOP_WITHIN)
         self._forget_pid(name)
 
     def kill(self, name: str, number: int) -> None:
@@ -157,6 +159,11 @@ class Services:
     def alive(self, name: str) -> bool:
         """Whether the very process that was started under this name still lives."""
         return self._process(name) is not None
+
+    def frozen(self, name: str) -> bool:
+        """Whether the service is stopped by SIGSTOP, which takes effect some time after it was sent."""
+        process = self._process(name)
+        return process is not None and process.status() == psutil.STATUS_STOPPED
 
     def pid(self, name: str) -> int | None:
         """The pid of a running service."""

@@ -42,8 +42,8 @@ class Connection:
     @cached_property
     def uid(self) -> int:
         """The user's id; a `PermissionError` when Odoo refuses the login."""
-        common = xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/common", allow_none=True)
-        uid = common.authenticate(self.database, self.login, self.password, {})
+        with xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/common", allow_none=True) as common:
+            uid = common.authenticate(self.database, self.login, self.password, {})
         if not isinstance(uid, int) or not uid:
             raise PermissionError(f"{self.database} refuses {self.login}")
         return uid
@@ -52,7 +52,8 @@ class Connection:
         """What `method` of `model` answers. An answer of None, which XML-RPC cannot carry, comes as None."""
         server = xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/object", allow_none=True)
         try:
-            return server.execute_kw(self.database, self.uid, self.password, model, method, args, kwargs)
+            with server:
+                return server.execute_kw(self.database, self.uid, self.password, model, method, args, kwargs)
         except xmlrpc.client.Fault as fault:
             if "cannot marshal None" in fault.faultString:
                 return None

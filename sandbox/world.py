@@ -299,18 +299,16 @@ def status(*, state: Path | None = None) -> list[Status]:
 
 def _status(services: Services, name: str) -> Status:
     pid = services.pid(name)
-    memory, frozen = _measure(pid) if pid else (0, False)
+    memory, frozen = _memory(pid) if pid else 0, services.frozen(name)
     return Status(name=name, pid=pid, ports=services.ports(name), memory=memory, frozen=frozen)
 
 
-def _measure(pid: int) -> tuple[int, bool]:
-    """Memory of a process and its children, and whether it is stopped by a signal."""
+def _memory(pid: int) -> int:
     try:
         leader = psutil.Process(pid)
-        memory = sum(process.memory_info().rss for process in (leader, *leader.children(recursive=True)))
-        return memory, leader.status() == psutil.STATUS_STOPPED
+        return sum(process.memory_info().rss for process in (leader, *leader.children(recursive=True)))
     except psutil.NoSuchProcess:
-        return 0, False
+        return 0
 
 
 def _runs(world: World, name: str) -> bool:
