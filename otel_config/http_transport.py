@@ -9,6 +9,7 @@ from typing import Final
 
 import aiohttp
 from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from quaywatch import __version__
@@ -103,10 +104,13 @@ def _sent(said: bytes) -> Sent:
 
 
 def _words(answer: aiohttp.ClientResponse, said: bytes) -> str:
+    """What an error says: the protocol has a message for it, many back ends and all proxies have a text."""
     if answer.content_type != _PROTOBUF:
         return said.decode("utf-8", "replace")
-    # A google.rpc.Status: its texts are readable enough between the tags.
-    return "".join(char for char in said.decode("utf-8", "ignore") if char.isprintable())
+    try:
+        return str(Status.FromString(said).message)
+    except DecodeError:
+        return ""
 
 
 def retry_after(header: str | None) -> float | None:

@@ -54,8 +54,13 @@ class MetricPump:
         What waits stays in the spool, where there is one, and is lost otherwise.
         """
         end = self._clock.monotonic() + max(0.0, within - _LET_GO)
-        await self._stop_ticking(end)
-        await self._flush(() if end_series else self._snapshot.series(), max(0.0, end - self._clock.monotonic()))
+        try:
+            await self._stop_ticking(end)
+            await self._flush(() if end_series else self._snapshot.series(), max(0.0, end - self._clock.monotonic()))
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LET_GO):
                 await self._sender.close()

@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 from otel_config.settings import Protocol
 
 LOOPBACK = "127.0.0.1"
+PROTOBUF = "application/x-protobuf"
 _SERVICES: Mapping[str, tuple[str, Any, Any]] = {
     "metrics": ("metrics.v1.MetricsService", metrics.ExportMetricsServiceRequest, metrics.ExportMetricsServiceResponse),
     "traces": ("trace.v1.TraceService", traces.ExportTraceServiceRequest, traces.ExportTraceServiceResponse),
@@ -32,13 +33,17 @@ Signal = Literal["metrics", "traces", "logs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the server says to one request: yes, with a number of rejected points, or an error for either protocol."""
+    """What the server says to one request: yes, with a number of rejected points, or an error for either protocol.
+
+    An HTTP error is a protobuf message as the protocol has it, or ``plain`` text as a proxy's.
+    """
 
     rejected: int = 0
     message: str = ""
     code: grpc.StatusCode | None = None
     status: int = 200
     pause: int | None = None
+    plain: bool = False
 
 
 @dataclass(kw_only=True)
@@ -140,12 +145,15 @@ class OtlpServer:
         answer = self._next()
         if answer.status != 200:
             headers = {} if answer.pause is None else {"Retry-After": str(answer.pause)}
-            return web.Response(status=answer.status, text=answer.message, headers=headers)
+            if answer.plain:
+                return web.Response(status=answer.status, text=answer.message, headers=headers)
+            said = Status(message=answer.message).SerializeToString()
+            return web.Response(status=answer.status, body=said, content_type=PROTOBUF, headers=headers)
         body = await request.read()  # aiohttp has taken the compression off
         compressed = request.headers.get("Content-Encoding") == "gzip"
         self._keep(signal, request_type.FromString(body), dict(request.headers), len(body), compressed=compressed)
         encoded = _response(response_type, answer).SerializeToString()
-        return web.Response(body=encoded, content_type="application/x-protobuf")
+        return web.Response(body=encoded, content_type=PROTOBUF)
 
     def _next(self) -> Answer:
         self.requests += 1

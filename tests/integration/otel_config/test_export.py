@@ -102,6 +102,7 @@ async def test_a_partial_success_is_told(server: OtlpServer) -> None:
         (Answer(code=StatusCode.UNAVAILABLE, status=503, message="no", pause=7), Failure.OUTAGE, 7.0),
         (Answer(code=StatusCode.RESOURCE_EXHAUSTED, status=429, message="no", pause=9), Failure.OUTAGE, 9.0),
         (Answer(code=StatusCode.INTERNAL, status=500, message="no"), Failure.DOUBTFUL, None),
+        (Answer(code=StatusCode.UNKNOWN, status=500, message="no", plain=True), Failure.DOUBTFUL, None),
     ],
     ids=lambda value: getattr(value, "code", value) and str(getattr(value, "code", value)),
 )

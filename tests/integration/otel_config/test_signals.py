@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -15,33 +14,21 @@ from opentelemetry import trace
 
 from otel_config.log import log as own_log
 from otel_config.settings import Protocol
-from otel_config.structured import configure_logging, shipping
+from otel_config.structured import shipping
 from otel_config.telemetry import Telemetry
 from quaywatch.secret import Secret
 from tests.integration.otel_config.otlp_server import OtlpServer
 from tests.integration.otel_config.support import RESOURCE, settings, until
-from tests.unit.otel_config.fakes import FakeMeter, Held, many
+from tests.unit.otel_config.fakes import FakeMeter, Held, lines, logging_into, many
 
 ALL = ("metrics", "traces", "logs")
 
 
 @pytest.fixture
 def stderr() -> Iterator[io.StringIO]:
-    """Logging as the agent sets it up, into a text; afterwards as it was."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging("info", "json", stream)
-    yield stream
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = before
-    root.setLevel(level)
-
-
-def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    """The log, line by line."""
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+    """Logging as the agent sets it up, into a text."""
+    with logging_into("info") as stream:
+        yield stream
 
 
 def spans(server: OtlpServer) -> dict[str, Any]:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
+import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+import structlog
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
 from otel_config.encoding import Batch
 from otel_config.outcome import Outcome, Sent
+from otel_config.structured import Format, Level, configure_logging
 from quaywatch.contract import Kind, Metric, Series, Value
 
 
@@ -144,3 +151,24 @@ def identities(requests: Iterable[ExportMetricsServiceRequest]) -> list[tuple[st
         for metric in metrics_in(requests)
         for point in points_in(metric)
     ]
+
+
+@contextmanager
+def logging_into(level: Level, fmt: Format = "json") -> Iterator[io.StringIO]:
+    """Logging as the agent sets it up, into a text; afterwards as it was."""
+    root = logging.getLogger()
+    before, least = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure_logging(level, fmt, stream)
+    try:
+        yield stream
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(capture=False)
+        root.handlers[:] = before
+        root.setLevel(least)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    """A log of JSON, line by line."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
