@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -68,15 +68,30 @@ class Collection:
         self.recovered(source)
         self._on_state(target.name, True, None, "")  # noqa: FBT003 - as above
 
-    async def read(self, task: ExporterTask, driver: Any, source: Source, state: Any) -> Reason | None:
+    async def read(
+        self,
+        task: ExporterTask,
+        driver: Any,
+        source: Source,
+        state: Any,
+        *,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> Reason | None:
         """Run an exporter once and publish what it read, or withdraw what it read before.
+
+        Args:
+            task: the exporter with its options and times.
+            driver: what it reads from.
+            source: whose reading it is.
+            state: the exporter's own memory.
+            prepare: awaited first, as a part of the reading: it shares the deadline, and its failure is the reading's.
 
         Returns:
             Why it failed, or None. A run that is cancelled changes nothing.
         """
         began = self._clock.monotonic()
         try:
-            samples = await _collected(task, driver, source, state)
+            samples = await _collected(task, driver, source, state, prepare)
             published = self._store.publish(source, samples, read_at=began, every=task.every)
         except Exception as error:  # noqa: BLE001 - a task's border: a defect in one exporter must not reach another
             self.unread(source, self._clock.monotonic() - began)
@@ -134,13 +149,17 @@ class Collection:
             self._meter.add(CARDINALITY_DROPPED, dropped, source.target, metric)
 
 
-async def _collected(task: ExporterTask, driver: Any, source: Source, state: Any) -> list[Sample]:
+async def _collected(
+    task: ExporterTask, driver: Any, source: Source, state: Any, prepare: Callable[[], Awaitable[None]] | None
+) -> list[Sample]:
     """The whole reading; half of one is none.
 
     Raises:
         TargetError: when the target failed or the deadline passed.
     """
     async with deadline(task.deadline, f"{source.target}: {source.exporter}"):
+        if prepare is not None:
+            await prepare()
         return [sample async for sample in task.exporter.collect(driver, task.options, state)]
 
 

@@ -57,6 +57,7 @@ class TargetWatch:
         self._name = watched.target.name
         self._tools = tools
         self._driver: Any = None
+        self._met = False
         self._dismissed = False
         self._turn = asyncio.Lock()
 
@@ -92,6 +93,7 @@ class TargetWatch:
         tools.collection.announce(self._name, PING, *(task.exporter.name for task in watched.exporters))
         for probe in watched.probes:
             announce(probe, watched.target, tools.meter)
+        self._met = False
         try:
             self._driver = watched.open()
         except Exception as error:  # noqa: BLE001 - a target's border: one that cannot be opened is down, and said to be
@@ -138,7 +140,15 @@ class TargetWatch:
     def _reading(self, task: ExporterTask, driver: Any) -> Job:
         source, state = Source(self._name, task.exporter.name), task.exporter.state()
         read = self._tools.collection.read
-        return self._job(task.exporter.name, task.every, lambda _: read(task, driver, source, state))
+        return self._job(
+            task.exporter.name, task.every, lambda _: read(task, driver, source, state, prepare=self._introduced)
+        )
+
+    async def _introduced(self) -> None:
+        """Connect a driver that never was: only then it knows what it speaks to, such as the server's version."""
+        if not self._met:
+            await self._driver.ping()
+            self._met = True
 
     def _tours(self, driver: Any) -> Iterator[Job]:
         """One tour for each interval; all of them together make no more visits at a time than they may."""

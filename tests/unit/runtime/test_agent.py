@@ -164,6 +164,21 @@ async def test_results_come_within_seconds(alone: Bench) -> None:
     assert {True: "db", False: "dead"}.items() <= {up: name for name, up in alone.states if name != "hole"}.items()
 
 
+async def test_an_exporter_meets_a_driver_that_was_connected(alone: Bench) -> None:
+    """A driver knows its server only once it spoke to it: nobody reads before that, whoever comes first."""
+
+    async def asks(driver: FakeDriver, _options: Any, _state: Any) -> AsyncIterator[Sample]:
+        if not driver.pings:
+            raise ConnectError("not connected yet")
+        yield LEVEL(1, "met")
+
+    tasks = [reading(asks, f"exporter{number}") for number in range(8)]
+    await alone.agent.start([watched("db", FakeDriver(), *tasks)])
+    await asyncio.sleep(3)
+    assert [one.value for one in matching(alone.everything, SCRAPE_SUCCESS)] == [1] * 8
+    assert {one.value for one in matching(alone.everything, "quaywatch.scrape.error")} == {0}
+
+
 async def test_the_agent_speaks_of_itself(alone: Bench) -> None:
     """Its version, what it costs, how late its loop is."""
     await alone.agent.start([])
