@@ -26,12 +26,13 @@ class FrozenAtCreate(OdooServer):
 
     def __init__(self, server: Odoo, world: World, thaw: ExitStack) -> None:
         super().__init__(address(server, answer_within=1.0))
-        self._freeze = lambda: thaw.enter_context(freeze(world, server.database))
+        self._world = world
+        self._thaw = thaw
 
     async def call(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
         """Freeze Odoo first, if this is the creation."""
         if method == "create":
-            self._freeze()
+            self._thaw.enter_context(freeze(self._world, self.database))
         return await super().call(model, method, *arguments, **keywords)
 
 
