@@ -65,9 +65,15 @@ class Kept(Generic[L]):
     async def _ready(self) -> L:
         self._refuse_when_ended()
         if self._line is None or self._line.closed:
+            await self._let_go()  # a line that the server ended still holds its socket
             self._repeat_failure()
             self._line = await self._make()
         return self._line
+
+    async def _let_go(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
     async def _make(self) -> L:
         try:
