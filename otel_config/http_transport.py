@@ -1,6 +1,5 @@
 """OTLP over HTTP, as binary protobuf."""
 
-import asyncio
 import gzip
 import ssl
 import time
@@ -51,17 +50,14 @@ class HttpTransport:
     async def _send(self, payload: bytes) -> Outcome:
         if self._session is None:
             self._session = self._opened()
-        body = await self._body(payload)
         async with self._session.post(
-            self._settings.endpoint, data=body, headers=self._headers(), allow_redirects=False
+            self._settings.endpoint, data=self._body(payload), headers=self._headers(), allow_redirects=False
         ) as answer:
             said = await answer.content.read(_LONGEST_ANSWER)
             return _outcome(answer, said)
 
-    async def _body(self, payload: bytes) -> bytes:
-        if self._settings.compression is Compression.NONE:
-            return payload
-        return await asyncio.to_thread(gzip.compress, payload, 1)
+    def _body(self, payload: bytes) -> bytes:
+        return payload if self._settings.compression is Compression.NONE else gzip.compress(payload, 1)
 
     def _opened(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(

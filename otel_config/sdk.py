@@ -23,7 +23,10 @@ class _Flushes(_Stops, Protocol):
 
 
 def grpc_arguments(settings: SignalSettings) -> dict[str, Any]:
-    """Arguments of the SDK's gRPC exporters: all of them, so that they ask the environment for nothing."""
+    """Arguments of the SDK's gRPC exporters: all of them, so that they ask the environment for nothing.
+
+    Secrets are read now and stay: the SDK cannot change a header later.
+    """
     gzip = settings.compression is Compression.GZIP
     return {
         "endpoint": settings.target,
@@ -36,7 +39,7 @@ def grpc_arguments(settings: SignalSettings) -> dict[str, Any]:
 
 
 def http_arguments(settings: SignalSettings) -> dict[str, Any]:
-    """Arguments of the SDK's HTTP exporters: all of them, so that they ask the environment for nothing."""
+    """Arguments of the SDK's HTTP exporters: as `grpc_arguments`."""
     files = {
         "certificate_file": settings.ca_file,
         "client_certificate_file": settings.cert_file,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from opentelemetry.trace import Tracer
 
 from quaywatch.contract import Meter, Snapshot
+from quaywatch.errors import ConfigError
 
 from .catalogue import count_from_zero
 from .clock import Clock, SystemClock
@@ -57,9 +58,10 @@ class Telemetry:
             clock: the machine's when None.
 
         Raises:
-            ConfigError: when the spool directory cannot be used.
+            ConfigError: when the spool directory, or a file of a header or certificate, cannot be used.
         """
         clock = clock or SystemClock()
+        _read_files(settings)
         count_from_zero(meter, settings.signals)
         pump = _pump(settings, snapshot, meter, resource, since, clock)
         if pump is not None:
@@ -92,6 +94,21 @@ class Telemetry:
     @property
     def _signals(self) -> list[Traces | Logs | MetricPump]:
         return [self._traces, *(signal for signal in (self._logs, self._pump) if signal is not None)]
+
+
+def _read_files(settings: OtlpSettings) -> None:
+    """Headers and certificates are there: what is missing is told before anything runs."""
+    try:
+        for signal in filter(None, (settings.metrics, settings.traces, settings.logs)):
+            for _, secret in signal.headers:
+                secret.reveal()
+            for path in filter(None, (signal.ca_file, signal.cert_file, signal.key_file)):
+                path.read_bytes()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"telemetry.otlp: a file of a header or certificate cannot be read: {error}",
+            remedy="files that can be read",
+        ) from error
 
 
 def _pump(

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ import structlog
 from opentelemetry import trace
 
 from otel_config.log import log as own_log
-from otel_config.settings import Protocol
+from otel_config.settings import OtlpSettings, Protocol, SignalSettings
+from otel_config.spool import Spool
 from otel_config.structured import shipping
 from otel_config.telemetry import Telemetry
+from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 from tests.integration.otel_config.otlp_server import OtlpServer
 from tests.integration.otel_config.support import RESOURCE, settings, until
@@ -190,3 +193,37 @@ async def test_the_sdk_does_not_read_the_environment_again(server: OtlpServer) -
         os.environ.clear()
         os.environ.update(before)
     assert attributes(server.traces[0].request.resource_spans[0].resource) == RESOURCE
+
+
+@pytest.mark.parametrize("signal", ["metrics", "traces", "logs"])
+async def test_a_file_that_is_missing_at_the_start_is_told(protocol: Protocol, tmp_path: Path, signal: str) -> None:
+    """It is a configuration error, and nothing was started then."""
+    secret = (("authorization", Secret.of_file(tmp_path / "missing")),)
+    line = SignalSettings(endpoint="http://localhost:1", protocol=protocol, headers=secret)
+    at = OtlpSettings(**{signal: line})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="cannot be read"):
+        await Telemetry.start(at, Held(), FakeMeter(), RESOURCE)
+    assert shipping.ship is None
+
+
+async def test_a_spool_that_is_in_use_is_told(protocol: Protocol, tmp_path: Path) -> None:
+    """It is a configuration error, and nothing was started then."""
+    other = Spool(tmp_path)
+    other.open()
+    at = settings("http://localhost:1", protocol, *ALL, spool=tmp_path)
+    with pytest.raises(ConfigError, match="another agent uses it"):
+        await Telemetry.start(at, Held(), FakeMeter(), RESOURCE)
+    assert shipping.ship is None
+    other.close()
+
+
+async def test_a_span_with_text_that_is_no_unicode_does_not_cost_the_others(server: OtlpServer) -> None:
+    """Everything else in the batch arrives."""
+    telemetry = await Telemetry.start(
+        settings(server.address, server.protocol, "traces"), Held(), FakeMeter(), RESOURCE
+    )
+    telemetry.tracer.start_span("bad", attributes={"text": "a\ud800"}).end()
+    telemetry.tracer.start_span("good").end()
+    await telemetry.flush(5)
+    assert "good" in spans(server)
+    await telemetry.close(5)
