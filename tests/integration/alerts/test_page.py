@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -58,15 +59,19 @@ def wait_for(condition: Callable[[], bool]) -> float:
     return time.monotonic() - began
 
 
+def all_is_well(world: World) -> int:
+    """Wait until the flow passes and nobody is told otherwise; how many notifications there were until then."""
+    healthy = 'quaywatch_probe_success{target="erp14"} == 1 unless on () ALERTS{alertname="FlowFailing"}'
+    wait_for(lambda: bool(api.query(world.prometheus.url, healthy)))
+    return len(read_notifications(world.webhook.file))
+
+
 @pytest.mark.timeout(600)
 def test_a_stopped_odoo_pages_and_the_page_resolves(
     world: World, watching: Agent, record_property: Callable[[str, object], None]
 ) -> None:
     """Within two and a half minutes somebody is told which flow fails and why, and when it is over."""
-    healthy = 'quaywatch_probe_success{target="erp14",probe="order_create"} == 1'
-    wait_for(lambda: bool(api.query(world.prometheus.url, healthy)))
-    since = len(read_notifications(world.webhook.file))
-    assert not api.query(world.prometheus.url, 'ALERTS{alertname="FlowFailing"}')
+    since = all_is_well(world)
     with faults.stop_odoo(world, "odoo14"):
         record_property("seconds_to_page", wait_for(lambda: bool(told(world, since, "firing"))))
         page = told(world, since, "firing")[0]
@@ -74,4 +79,18 @@ def test_a_stopped_odoo_pages_and_the_page_resolves(
     assert "odoo erp14 does not answer" in page.annotations["description"]
     assert page.annotations["runbook_url"].endswith("/FlowFailing.md")
     record_property("seconds_to_resolve", wait_for(lambda: bool(told(world, since, "resolved"))))
+    assert watching.status()
+
+
+@pytest.mark.timeout(600)
+def test_a_locked_table_pages_and_the_page_names_who_locks_it(world: World, watching: Agent) -> None:
+    """Who is woken reads which session stands in the way, and in which database."""
+    since = all_is_well(world)
+    with faults.table_lock(world, "odoo14"):
+        wait_for(lambda: bool(told(world, since, "firing")))
+        page = told(world, since, "firing")[0]
+    assert re.search(
+        r"Likely cause: process \d+ of database odoo14 \(idle in transaction", page.annotations["description"]
+    )
+    wait_for(lambda: bool(told(world, since, "resolved")))
     assert watching.status()
