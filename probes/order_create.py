@@ -7,6 +7,7 @@ a sales and a stock manager. Nothing is validated, so a run can be erased comple
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,11 @@ from quaywatch.contract import Odoo, Probe, SweepOrder, Swept, TargetKind, Trans
 from quaywatch.errors import ConfigError, FaultError, WrongResultError
 
 from . import odoo_orders as orders
+from .odoo_checks import missing_rights, reachable_contact
+
+RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}
+JANITOR_GROUPS = "put the janitor into the groups Sales / Administrator and Inventory / Administrator"
+JANITOR_RIGHTS = {"sale.order": ("unlink",), "stock.picking": ("unlink",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +145,36 @@ async def sweep(odoo: Odoo, _options: Options, order: SweepOrder) -> Swept:
     return await orders.sweep_orders(odoo, order)
 
 
+async def check(odoo: Odoo, options: Options) -> AsyncIterator[str]:
+    """Rights, partner and product, as the runs will need them."""
+    async for finding in missing_rights(odoo, RIGHTS, "put it into the group Sales / User"):
+        yield finding
+    janitor = odoo.janitor()
+    if janitor is not None:
+        async for finding in missing_rights(janitor, JANITOR_RIGHTS, JANITOR_GROUPS):
+            yield finding
+    for model, reference_field, reference in (
+        ("res.partner", "ref", options.partner),
+        ("product.product", "default_code", options.product),
+    ):
+        async for finding in _record_findings(odoo, model, reference_field, reference):
+            yield finding
+
+
+async def _record_findings(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> AsyncIterator[str]:
+    """What is wrong with a record that the configuration names."""
+    try:
+        record = await _resolve(odoo, model, reference_field, reference)
+    except ConfigError as error:
+        yield str(error)
+        return
+    if not await odoo.call(model, "search_count", [("id", "=", record)]):
+        yield f"{model} {record}: the probe's user sees no such active record; make it, or name another"
+    elif model == "res.partner":
+        async for finding in reachable_contact(odoo, record):
+            yield finding
+
+
 PROBE: Probe[Odoo, Options] = Probe(
     name="order_create",
     flow="order-create",
@@ -148,4 +184,5 @@ PROBE: Probe[Odoo, Options] = Probe(
     steps=("create", "confirm", "picking"),
     run=run,
     sweep=sweep,
+    check=check,
 )

@@ -416,7 +416,8 @@ class Probe(Generic[D_contra, O]):
     """One business flow over one transport.
 
     ``run`` goes through ``steps``, registering an undo for each change. ``sweep`` undoes what killed runs left.
-    ``deadline`` bounds the steps, ``undo_within`` the undoing after them, both in seconds.
+    ``deadline`` bounds the steps, ``undo_within`` the undoing after them, both in seconds. ``check`` reads and changes
+    nothing: it yields a sentence for each thing that would keep the flow from working, and how to mend it.
     """
 
     name: str
@@ -430,6 +431,7 @@ class Probe(Generic[D_contra, O]):
     every: float = 60.0
     deadline: float = 30.0
     undo_within: float = 15.0
+    check: Callable[[D_contra, O], AsyncIterator[str]] | None = None
 
 
 # --- what a configuration assigns -------------------------------------------------------------------------------------

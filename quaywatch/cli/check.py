@@ -1,0 +1,95 @@
+"""``quaywatch check``: is every target reachable, does the login work, which rights are missing."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from quaywatch.config import Settings
+from quaywatch.config.tables import PostgresTable
+from quaywatch.contract import TargetKind, Watched
+from quaywatch.errors import TargetError
+
+from .checks import Report, examine
+from .roles import role_script, wanted
+from .session import chosen, settings_of
+from .terminal import Cell, Console
+
+_AT_ONCE: Final = 8
+"""Targets that are looked at at a time."""
+
+
+def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
+    """Print what was found, or the SQL of the roles; 1 when something is missing.
+
+    Raises:
+        ConfigError: when the configuration is wrong.
+    """
+    settings = settings_of(arguments.config, environ)
+    targets = chosen(settings, arguments)
+    if arguments.sql:
+        return asyncio.run(_print_sql(settings, targets, console))
+    reports = asyncio.run(_reports(settings, targets))
+    _print(reports, console)
+    return 0 if all(report.fine for report in reports) else 1
+
+
+async def _reports(settings: Settings, targets: Sequence[Watched]) -> list[Report]:
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(watched: Watched) -> Report:
+        async with turns:
+            return await examine(watched, _user(settings, watched))
+
+    return await asyncio.gather(*map(one, targets))
+
+
+def _user(settings: Settings, watched: Watched) -> str:
+    table = settings.targets[watched.target.name]
+    return table.user if isinstance(table, PostgresTable) else ""
+
+
+def _print(reports: Sequence[Report], console: Console) -> None:
+    console.table(["target", "kind", "reachable", "login", "version", "missing"], [_row(report) for report in reports])
+    for report in reports:
+        for finding in report.findings:
+            console.say()
+            console.say(f"{report.name}: {finding.what}", "bad")
+            for line in finding.remedy.splitlines():
+                console.say(f"    {line}")
+
+
+def _row(report: Report) -> list[str | Cell]:
+    missing = len(report.findings) if report.logged_in else 0
+    number = Cell(str(missing), "bad" if missing else "good") if report.logged_in else Cell("-", "quiet")
+    states = [_state(report.reachable), _state(report.logged_in)]
+    return [Cell(report.name, "strong"), str(report.kind), *states, report.version or "-", number]
+
+
+def _state(yes: bool | None) -> Cell:  # noqa: FBT001 - a state to be shown, not a switch
+    if yes is None:
+        return Cell("-", "quiet")
+    return Cell("yes", "good") if yes else Cell("no", "bad")
+
+
+async def _print_sql(settings: Settings, targets: Sequence[Watched], console: Console) -> int:
+    """The script for each cluster; one that cannot be reached yet gets the part that needs no look at it."""
+    for watched in targets:
+        if watched.target.kind is TargetKind.POSTGRES:
+            databases = await _databases(watched, console)
+            script = role_script(watched.target.name, _user(settings, watched), wanted(watched), databases)
+            console.say(script.rstrip())
+    return 0
+
+
+async def _databases(watched: Watched, console: Console) -> list[str]:
+    driver = watched.open()
+    try:
+        return [name for name in await driver.databases() if watched.tenants(name)]
+    except TargetError as error:
+        console.complain(f"{watched.target.name}: its databases are not known yet: {error}")
+        return []
+    finally:
+        await driver.close()

@@ -1,0 +1,42 @@
+"""The configured probes that a command is to work with."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+
+from quaywatch.config import Settings
+from quaywatch.contract import ProbeTask, Watched
+from quaywatch.errors import ConfigError
+
+from .registry import all_probes
+from .session import chosen
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOnTarget:
+    """A probe on one of its targets."""
+
+    watched: Watched
+    task: ProbeTask
+
+
+def flows_of(settings: Settings, arguments: Namespace) -> list[FlowOnTarget]:
+    """The probe that ``flow`` names, or every one, on the targets that are asked for; at least one.
+
+    Raises:
+        ConfigError: when there is no such probe, or it is not configured for these targets.
+    """
+    flow: str | None = arguments.flow
+    if flow is not None and flow not in all_probes():
+        raise ConfigError(f"there is no probe {flow}", remedy=f"there are {', '.join(all_probes())}")
+    found = [
+        FlowOnTarget(watched, task)
+        for watched in chosen(settings, arguments)
+        for task in watched.probes
+        if flow is None or task.probe.name == flow
+    ]
+    if not found:
+        what = f"the probe {flow} runs" if flow else "no probe runs"
+        raise ConfigError(f"{what} on none of these targets", remedy=f"configure it below probes in {arguments.config}")
+    return found
