@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .cache import SandboxError
+from .demo import demo
 from .faults import FAULTS
 from .progress import Progress
 from .world import PARTS, Status, World, down, state_directory, status, up
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_others(commands)
     _add_fault(commands)
+    _add_demo(commands)
     return parser
 
 
@@ -94,6 +96,13 @@ def _add_fault(commands: Any) -> None:
     command.add_argument("target", nargs="?", metavar="PART", help="the part, or the Odoo, that it strikes")
     command.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="default: until Ctrl-C")
     command.set_defaults(run=_fault)
+
+
+def _add_demo(commands: Any) -> None:
+    text = "bring everything up, run the agent on it, break something, and say what was seen"
+    command = commands.add_parser("demo", help=text, description=text)
+    command.add_argument("--seconds", type=float, help="from when the set-up is done; default: until Ctrl-C")
+    command.set_defaults(run=lambda options: demo(options.state, options.seconds))
 
 
 def _up(options: argparse.Namespace) -> int:
