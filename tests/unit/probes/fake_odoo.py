@@ -50,6 +50,7 @@ class Database:
     trouble: Trouble | None = None
     created: int = 0
     undeletable: set[int] = field(default_factory=set)
+    forgets_questions: bool = False
     clock: Any = NOW
 
     @property
@@ -138,7 +139,8 @@ class FakeOdoo:
 
     def _found(self, model: str, domain: Sequence[tuple[str, str, Any]]) -> list[int]:
         table = self.db.tables[model]
-        matching = [key for key in table if all(self._fits(model, key, *leaf) for leaf in domain)]
+        asked = () if self.db.forgets_questions else domain
+        matching = [key for key in table if all(self._fits(model, key, *leaf) for leaf in asked)]
         return sorted(matching, reverse=True)
 
     def _fits(self, model: str, key: int, name: str, operator: str, value: Any) -> bool:

@@ -113,6 +113,14 @@ async def test_a_run_touches_no_other_mark() -> None:
     assert [database.orders[number]["state"] for number in others] == ["sale", "draft"]
 
 
+async def test_a_server_that_forgets_the_question_costs_no_customer() -> None:
+    """Even where a search answers with every order, none without the mark is taken over or undone."""
+    database = Database(forgets_questions=True)
+    others = [database.order("PO-17", state="sale", product=PRODUCT), database.order("PO-18", state="draft")]
+    await ran(FakeOdoo(database))
+    assert {number: database.orders[number]["state"] for number in others} == {others[0]: "sale", others[1]: "draft"}
+
+
 async def test_references_are_found_by_name() -> None:
     """Partner and product may be given by their references."""
     verdict, _ = await ran(FakeOdoo(Database()), Options(partner="PROBE", product="PROBE"))

@@ -38,6 +38,15 @@ async def test_nothing_else_is_touched() -> None:
     assert database.orders == before
 
 
+async def test_a_server_that_forgets_the_question_costs_no_customer() -> None:
+    """Even where a search answers with every order, none without the own prefix is cancelled or erased."""
+    database = Database(forgets_questions=True)
+    database.order("PO 1", age=OLD, state="sale")
+    swept = await sweep_orders(FakeOdoo(database), ORDER)
+    assert (swept.undone, swept.erased) == (0, 0)
+    assert database.orders[1]["state"] == "sale"
+
+
 async def test_without_a_janitor_cancelled_records_are_residue() -> None:
     """The orders are cancelled, cannot be erased, and are counted with their deliveries at every sweep."""
     database = Database()
@@ -55,6 +64,15 @@ async def test_a_validated_delivery_is_permanent() -> None:
     database.order(f"{PREFIX}2", age=OLD, state="sale", picking="assigned")
     assert await sweep_orders(FakeOdoo(database), ORDER) == Swept(undone=2, erased=2, residue=0, permanent=2)
     assert await sweep_orders(FakeOdoo(database), ORDER) == Swept(permanent=2)
+
+
+async def test_permanent_orders_do_not_use_up_the_cap() -> None:
+    """What can never be erased is not tried again, so that it does not keep the sweep from what can."""
+    database = Database()
+    database.order(f"{PREFIX}1", age=OLD, state="cancel")
+    database.order(f"{PREFIX}2", age=OLD, state="cancel", picking="done")
+    capped = SweepOrder(prefix=PREFIX, older_than=120, cap=1)
+    assert await sweep_orders(FakeOdoo(database), capped) == Swept(erased=1, permanent=2)
 
 
 async def test_a_delivery_that_came_back_to_life_is_cancelled_first() -> None:

@@ -170,6 +170,26 @@ async def test_cancellation_in_a_step_is_obeyed_after_the_undoing(saga: Saga) ->
     assert notes == ["undone"]
 
 
+async def test_cancellation_during_the_undoing_is_not_lost(saga: Saga) -> None:
+    """An agent that is told to stop while a run is being undone ends the undoing, and then stops."""
+    undoing, go_on, notes = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def slow() -> None:
+        undoing.set()
+        await go_on.wait()
+        notes.append("undone")
+
+    saga.undo("a", slow)
+    unwinding = asyncio.create_task(saga.unwind(within=5))
+    await undoing.wait()
+    unwinding.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await unwinding
+    assert notes == ["undone"]
+
+
 async def test_an_undeclared_step_is_a_defect(saga: Saga) -> None:
     """A step that the probe does not declare ends the run as invalid and is named."""
 
