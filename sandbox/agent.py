@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from sandbox import seed
+from sandbox.cache import run
 from sandbox.parts import api
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import Postgres
@@ -23,6 +24,7 @@ STOP_WITHIN = 10.0
 LIMIT_TIME_REAL = 10
 """How long Odoo may go on for a client that died, in seconds: the servers here answer in less."""
 
+_PROGRAM = Path(sys.executable).with_name("quaywatch")
 _ODOOS = {"erp14": "odoo14", "erp19": "odoo19"}
 
 Section = dict[str, Any]
@@ -45,13 +47,18 @@ class Agent:
         return json.loads(api.get(f"{self.url}/status.json"))
 
 
-def configuration(world: World, listen: str, *, every: float = 5.0, probe_every: float = 5.0) -> Section:
-    """The agent's configuration for everything of `world` that runs; intervals are in seconds."""
+def configuration(
+    world: World, listen: str, *, every: float = 5.0, probe_every: float = 5.0, edge: bool = False
+) -> Section:
+    """The agent's configuration for everything of `world` that runs; intervals are in seconds.
+
+    With `edge` Odoo is reached through Traefik, as its users do.
+    """
     flows = [name for name, part in _ODOOS.items() if part in world]
     return {
         "environment": "sandbox",
         "installation": "sandbox",
-        "targets": _targets(world),
+        "targets": _targets(world, edge=edge),
         "exporters": {name: {"every": every, "deadline": every * 0.8} for name in _exporters(world)},
         "probes": {"order_create": _order_create(flows, probe_every)} if flows else {},
         "telemetry": _telemetry(world, listen, every),
@@ -59,23 +66,28 @@ def configuration(world: World, listen: str, *, every: float = 5.0, probe_every:
     }
 
 
-def start(services: Services, world: World, *, every: float = 5.0, probe_every: float = 5.0) -> Agent:
+def quaywatch(*arguments: str) -> str:
+    """What the command line prints; it must succeed."""
+    return run(_PROGRAM, *arguments)
+
+
+def start(
+    services: Services, world: World, *, every: float = 5.0, probe_every: float = 5.0, edge: bool = False
+) -> Agent:
     """Start `quaywatch run` on the sandbox, on a free port; ready when its first cycle is done."""
     ports = services.ports(NAME) or {"http": free_port()}
     listen = f"{LOOPBACK}:{ports['http']}"
     config = services.state / NAME / "quaywatch.yaml"
     config.parent.mkdir(exist_ok=True)
-    config.write_text(
-        yaml.safe_dump(configuration(world, listen, every=every, probe_every=probe_every), sort_keys=False)
-    )
+    settings = configuration(world, listen, every=every, probe_every=probe_every, edge=edge)
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
     url = f"http://{listen}"
-    program = str(Path(sys.executable).with_name("quaywatch"))
-    argv = (program, "run", "--config", str(config))
+    argv = (str(_PROGRAM), "run", "--config", str(config))
     services.start(Spec(name=NAME, argv=argv, ports=ports, ready=partial(api.answers, f"{url}/readyz")))
     return Agent(url=url, config=config)
 
 
-def _targets(world: World) -> dict[str, Section]:
+def _targets(world: World, *, edge: bool) -> dict[str, Section]:
     made: dict[str, Section] = {}
     if "postgres" in world:
         made["erp-db"] = _postgres(world.postgres) | {"tenants": {"include": ["odoo*"]}}
@@ -83,7 +95,11 @@ def _targets(world: World) -> dict[str, Section]:
         made["erp-standby"] = _postgres(world.standby) | {"tenants": {"exclude": ["*"]}}
     if "redis" in world:
         made["cache"] = {"kind": "redis", **_address(world.redis), "password": world.redis.password}
-    return made | {name: _odoo(getattr(world, part)) for name, part in _ODOOS.items() if part in world}
+    for name, part in _ODOOS.items():
+        if part in world:
+            odoo: Odoo = getattr(world, part)
+            made[name] = _odoo(odoo, getattr(world.traefik, part) if edge else odoo.url)
+    return made
 
 
 def _exporters(world: World) -> list[str]:
@@ -99,9 +115,9 @@ def _postgres(server: Postgres) -> Section:
     return {"kind": "postgres", **_address(server), "user": server.user, "password": server.password}
 
 
-def _odoo(odoo: Odoo) -> Section:
+def _odoo(odoo: Odoo, url: str) -> Section:
     janitor = {"login": odoo.janitor_login, "password": odoo.janitor_password}
-    place = {"kind": "odoo", "url": odoo.url, "database": odoo.database, "limit_time_real": LIMIT_TIME_REAL}
+    place = {"kind": "odoo", "url": url, "database": odoo.database, "limit_time_real": LIMIT_TIME_REAL}
     return {**place, "login": odoo.login, "password": odoo.password, "janitor": janitor}
 
 
