@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-
 from quaywatch.contract import Attributes, Kind, Meter, Metric, Series, Value
 
 from . import wire
@@ -21,7 +19,7 @@ from .wire import Point, Temporality
 
 # gRPC servers take 4 MiB of a message unless told otherwise; some of it is left to the frame.
 BATCH_BYTES: Final = 4 * 2**20 - 2**16
-CHUNK: Final = 1000
+CHUNK: Final = 500
 # More costs time and gains nothing: names and attributes repeat so much that any level finds them.
 _GZIP_LEVEL: Final = 1
 _COUNTED: Final = (Kind.COUNTER, Kind.HISTOGRAM)
@@ -41,7 +39,7 @@ class _Live:
     """A series that was sent: what is needed to send it again quickly, and to end it."""
 
     metric: Metric
-    attributes: Sequence[KeyValue]
+    attributes: bytes
     mended: bool
 
 
@@ -108,8 +106,8 @@ class Encoder:
         attributes = readable_attributes(series.attributes)
         if attributes is None:
             return None
-        pairs = [wire.pair(name, value) for name, value in attributes]
-        return _Live(series.metric, pairs, mended=attributes != series.attributes)
+        encoded = wire.encoded_attributes(series.metric, attributes)
+        return _Live(series.metric, encoded, mended=attributes != series.attributes)
 
     def _point(self, series: Series, told: _Live, value: Value, now: float) -> Point | None:
         if series.metric.kind not in _COUNTED:

@@ -1,6 +1,6 @@
 """Points as an OTLP request. Knows the protocol's messages and nothing of what was sent before."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from quaywatch.contract import Distribution, Kind, Metric, Value
+from quaywatch.contract import Attributes, Distribution, Kind, Metric, Value
 
 NO_RECORDED_VALUE: Final = otlp.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 # Stores may make labels of the scope: a version in it would change every series with each upgrade.
@@ -24,10 +24,14 @@ class Temporality(StrEnum):
 
 
 class Point(NamedTuple):
-    """One point to send. ``value`` is None where the series has ended; ``start`` in nanoseconds, 0 for none."""
+    """One point to send. ``value`` is None where the series has ended; ``start`` in nanoseconds, 0 for none.
+
+    ``attributes`` is what `encoded_attributes` gave: they are encoded once in the life of a series, and as bytes they
+    are no work for the garbage collector either.
+    """
 
     metric: Metric
-    attributes: Sequence[KeyValue]
+    attributes: bytes
     value: Value | None
     start: int = 0
 
@@ -47,6 +51,12 @@ def nanoseconds(seconds: float) -> int:
 def pair(name: str, value: str) -> KeyValue:
     """One attribute."""
     return KeyValue(key=name, value=AnyValue(string_value=value))
+
+
+def encoded_attributes(metric: Metric, attributes: Attributes) -> bytes:
+    """The attributes as the beginning of a point of this metric."""
+    kind = otlp.HistogramDataPoint if metric.kind is Kind.HISTOGRAM else otlp.NumberDataPoint
+    return kind(attributes=[pair(name, value) for name, value in attributes]).SerializeToString()
 
 
 def resource_message(attributes: Mapping[str, str]) -> Resource:
@@ -84,33 +94,34 @@ def _adder(scope: otlp.ScopeMetrics, metric: Metric, temporality: Temporality) -
 
 
 def _numbers(points: Any) -> _Add:
-    def add(point: Point, now: int) -> None:
-        common = {"attributes": point.attributes, "time_unix_nano": now, "start_time_unix_nano": point.start}
-        if point.value is None:
-            points.add(**common, flags=NO_RECORDED_VALUE)
-        elif isinstance(point.value, int):
-            points.add(**common, as_int=point.value)
-        else:
-            points.add(**common, as_double=point.value)
+    def add(told: Point, now: int) -> None:
+        point = points.add()
+        _begin(point, told, now)
+        if isinstance(told.value, int):
+            point.as_int = told.value
+        elif told.value is not None:
+            point.as_double = told.value
 
     return add
 
 
 def _distributions(points: Any) -> _Add:
-    def add(point: Point, now: int) -> None:
-        bounds = point.metric.bounds
-        ended = not isinstance(point.value, Distribution)
+    def add(told: Point, now: int) -> None:
+        point = points.add()
+        _begin(point, told, now)
+        bounds = told.metric.bounds
         # An end names its buckets and a sum as well: a store ends only those series of a histogram that it is shown.
-        value = point.value if isinstance(point.value, Distribution) else Distribution((0,) * (len(bounds) + 1), 0.0)
-        points.add(
-            attributes=point.attributes,
-            time_unix_nano=now,
-            start_time_unix_nano=point.start,
-            flags=NO_RECORDED_VALUE if ended else 0,
-            count=value.count,
-            sum=value.sum,
-            bucket_counts=value.counts,
-            explicit_bounds=bounds,
-        )
+        value = told.value if isinstance(told.value, Distribution) else Distribution((0,) * (len(bounds) + 1), 0.0)
+        point.count, point.sum = value.count, value.sum
+        point.bucket_counts.extend(value.counts)
+        point.explicit_bounds.extend(bounds)
 
     return add
+
+
+def _begin(point: Any, told: Point, now: int) -> None:
+    point.ParseFromString(told.attributes)
+    point.time_unix_nano = now
+    point.start_time_unix_nano = told.start
+    if told.value is None:
+        point.flags = NO_RECORDED_VALUE
