@@ -148,9 +148,9 @@ def file_table(
         ConfigError: when an option has the name of a common key.
     """
     tables = {name: _or_default(exporter_table(exporter)) for name, exporter in exporters.items()}
-    flows = {name: (probe_table(probe) | None, None) for name, probe in probes.items()}
+    flows = {name: _if_given(probe_table(probe)) for name, probe in probes.items()}
     all_exporters = create_model("exporters", __base__=Table, **tables)
-    all_probes = create_model("probes", __base__=Table, **flows)  # type: ignore[call-overload]
+    all_probes = create_model("probes", __base__=Table, **flows)
     return create_model(
         "Quaywatch",
         __base__=FileTable,
@@ -162,6 +162,10 @@ def file_table(
 def _or_default(table: type[Table], description: str = "") -> Any:
     field = Field(default_factory=table, description=description or table.__doc__)
     return (Annotated[table, BeforeValidator(empty_is_default)], field)
+
+
+def _if_given(table: type[Table]) -> Any:
+    return (Annotated[table | None, BeforeValidator(empty_is_default)], None)
 
 
 def _times(every: float, deadline: float) -> dict[str, Any]:

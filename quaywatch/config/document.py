@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .faults import Fault, Key
+from .faults import Fault, Key, TextRule
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -48,7 +48,7 @@ class _Builder(yaml.SafeLoader):
     def _value(self, node: yaml.Node, key: Key) -> Any:
         self.document.lines[key] = _line(node)
         if id(node) in self._open:
-            self._fault(node, key, "alias_loop", "the alias holds itself; write the values out")
+            self._fault(node, key, TextRule.ALIAS_LOOP, "the alias holds itself; write the values out")
             return None
         self._open.add(id(node))
         try:
@@ -63,9 +63,11 @@ class _Builder(yaml.SafeLoader):
             return [self._item(item, (*key, number)) for number, item in enumerate(node.value)]
         try:
             return self.construct_object(node)
-        except (yaml.YAMLError, ValueError):
-            self._fault(node, key, "scalar", f"{node.value!r} cannot be read as YAML; put a text into quotes")
-            return None
+        except yaml.YAMLError:
+            self._fault(node, key, TextRule.TAG, f"the tag {node.tag} is not known; a plain value is expected")
+        except ValueError:
+            self._fault(node, key, TextRule.SCALAR, f"{node.value!r} is no such day or time; put a text into quotes")
+        return None
 
     def _item(self, node: yaml.Node, key: Key) -> Any:
         self.document.keys[key] = _line(node)
@@ -87,7 +89,7 @@ class _Builder(yaml.SafeLoader):
         place = (*key, name)
         if name in own:
             first = f"the first is in line {self.document.keys[place]}"
-            self._fault(name_node, place, "duplicate", f"the key stands here a second time; {first}")
+            self._fault(name_node, place, TextRule.DUPLICATE, f"the key stands here a second time; {first}")
             return
         self.document.keys[place] = _line(name_node)
         own[name] = value
@@ -96,12 +98,12 @@ class _Builder(yaml.SafeLoader):
         tables = value.value if isinstance(value, yaml.SequenceNode) else [value]
         for table in reversed(tables):
             if not isinstance(table, yaml.MappingNode):
-                self._fault(value, (*key, "<<"), "merge", "only tables can be merged; give an alias of a table")
+                self._fault(value, (*key, "<<"), TextRule.MERGE, "only tables can be merged; give an alias of a table")
                 continue
             self.document.keys.update({(*key, str(name.value)): _line(name) for name, _ in table.value})
             yield from ((str(name.value), entry) for name, entry in table.value)
 
-    def _fault(self, node: yaml.Node, key: Key, rule: str, what: str) -> None:
+    def _fault(self, node: yaml.Node, key: Key, rule: TextRule, what: str) -> None:
         self.document.faults.append(Fault(_line(node), key, what, rule))
 
 
@@ -116,7 +118,9 @@ def read_document(text: str) -> Document:
 def _syntax(error: yaml.YAMLError) -> Fault:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text cannot be read"
-    return Fault(mark.line + 1 if mark else 1, (), f"this is not YAML: {problem}", "syntax")
+    if problem.startswith("but "):  # the second half of a sentence of PyYAML's
+        problem = f"{getattr(error, 'context', '')}, {problem}"
+    return Fault(mark.line + 1 if mark else 1, (), f"this is not YAML: {problem}", TextRule.SYNTAX)
 
 
 def _line(node: yaml.Node) -> int:

@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 from quaywatch.contract import TargetKind
 
 from .assignments import FileTable, ProbeTable, file_table
-from .places import tables_in
+from .places import fields_of, tables_in
 from .settings import Exporters, Probes
-from .tables import TARGET_TABLES, Table, TargetTable
+from .tables import TARGET_TABLES, Table
 
 _HEADER: Final = """\
 # A configuration of Quaywatch. What is commented out shows its default.
@@ -67,11 +67,7 @@ def _targets() -> Iterator[_Line]:
 
 
 def _rows(table: type[Table]) -> Iterator[_Line]:
-    """A target's kind stands first, what it shares with all targets last."""
-    fields = list(table.model_fields.items())
-    if issubclass(table, TargetTable):
-        fields = sorted(fields, key=lambda item: (item[0] != "kind", item[0] in TargetTable.model_fields))
-    for name, field in fields:
+    for name, field in fields_of(table):
         if name == "targets" and issubclass(table, ProbeTable):
             yield f"targets: [{_NAMES[table.needs]}]", field.description or ""
         else:

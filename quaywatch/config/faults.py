@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from quaywatch.errors import ConfigError
 
 Key = tuple[str | int, ...]
 """The way to a value through tables and lists, from the root."""
+
+
+class TextRule(StrEnum):
+    """What can be wrong with the text itself, before any value is looked at."""
+
+    SYNTAX = "syntax"
+    DUPLICATE = "duplicate"
+    MERGE = "merge"
+    ALIAS_LOOP = "alias_loop"
+    SCALAR = "scalar"
+    TAG = "tag"
+    REFERENCE = "reference"
+    VARIABLE = "variable"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,11 +14,13 @@ from quaywatch.errors import ConfigError
 
 from .assignments import AssignedTable, FileTable, file_table
 from .document import Document, read_document
-from .faults import Fault, FaultyFileError, Key
+from .faults import Fault, FaultyFileError, Key, TextRule
 from .places import allowed_keys, key_in_file
 from .references import References
 from .sentences import sentence
 from .settings import Exporters, Probes, Settings
+
+_ABOUT_KINDS: Final = ("union_tag_invalid", "union_tag_not_found")
 
 
 def load(path: Path, environ: Mapping[str, str], exporters: Exporters, probes: Probes) -> Settings:
@@ -62,7 +64,7 @@ def _text(path: Path) -> str:
 def _validated(document: Document, model: type[FileTable]) -> FileTable | None:
     """The validated file; None when there are faults, which are then in the document."""
     values = document.values
-    if any(fault.rule == "syntax" for fault in document.faults):
+    if any(fault.rule is TextRule.SYNTAX for fault in document.faults):
         return None
     if values is None and not document.faults:
         document.faults.append(Fault(1, (), sentence("empty_file", {}, ""), "empty_file"))
@@ -90,10 +92,12 @@ def _inside(key: Key, spoiled: set[Key]) -> bool:
 
 def _fault(details: ErrorDetails, document: Document, model: type[FileTable]) -> Fault:
     rule, facts = details["type"], dict(details.get("ctx", {}))
-    key = key_in_file(details["loc"], document.values)
+    key = key_in_file(details["loc"], document.values, missing=rule == "missing")
     facts["given"] = details["input"]
     if rule == "extra_forbidden":
         facts |= {"name": str(key[-1]), "allowed": allowed_keys(details["loc"][:-1], model)}
+    if rule in _ABOUT_KINDS:
+        key = (*key, "kind")
     if facts.get("key"):
         key = (*key, facts["key"])
     what = sentence(rule, facts, details["msg"])

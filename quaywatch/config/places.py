@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, get_args
 
+from pydantic.fields import FieldInfo
+
 from quaywatch.contract import TargetKind
 
 from .faults import Key
-from .tables import TARGET_TABLES, Table
+from .tables import TARGET_TABLES, Table, TargetTable
 
 _VARIANT_AT: Final = 2
 """Where pydantic puts the chosen kind of a target: ``targets.NAME.KIND.key``."""
 _KINDS: Final = dict(zip(TargetKind, TARGET_TABLES, strict=True))
 
 
-def key_in_file(place: Key, values: Any) -> Key:
-    """The way in the file; steps that only the models have are left out: kinds, members of unions."""
+def key_in_file(place: Key, values: Any, *, missing: bool = False) -> Key:
+    """The way in the file; steps that only the models have are left out: kinds, members of unions.
+
+    ``missing`` says that the last step is one that the file lacks.
+    """
     if _through_a_kind(place):
         place = (*place[:_VARIANT_AT], *place[_VARIANT_AT + 1 :])
     key: list[str | int] = []
-    for number, step in enumerate(place):
+    for step in place[:-1] if missing else place:
         if _has(values, step):
             values = values[step]
-        elif step == "[key]" or number < len(place) - 1 or not isinstance(values, dict):
-            continue
-        key.append(step)
-    return tuple(key)
+            key.append(step)
+    return (*key, place[-1]) if missing else tuple(key)
 
 
 def allowed_keys(place: Key, model: type[Table]) -> tuple[str, ...]:
@@ -37,7 +40,15 @@ def allowed_keys(place: Key, model: type[Table]) -> tuple[str, ...]:
     for step in place:
         if step in table.model_fields:
             table = next(tables_in(table.model_fields[str(step)].annotation), table)
-    return tuple(table.model_fields)
+    return tuple(name for name, _ in fields_of(table))
+
+
+def fields_of(table: type[Table]) -> list[tuple[str, FieldInfo]]:
+    """The fields of a table in the order for a reader: a target's kind first, what all targets have last."""
+    fields = list(table.model_fields.items())
+    if issubclass(table, TargetTable):
+        fields.sort(key=lambda item: (item[0] != "kind", item[0] in TargetTable.model_fields))
+    return fields
 
 
 def tables_in(annotation: Any) -> Iterator[type[Table]]:

@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from .document import Document
-from .faults import Fault, Key
+from .faults import Fault, Key, TextRule
 
 _PIECE = re.compile(r"\$\$|\$\{(?P<inside>[^}]*)\}|\$\{")
 _ENV = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 _FILE = re.compile(r"file:(?P<path>.+)", re.DOTALL)
 
 
-class FileText(str):
+class Referred(str):
+    """A text that came from elsewhere: it may be a secret, and is never shown."""
+
+    __slots__ = ()
+
+
+class FileText(Referred):
     """The text of a file, and which file it is."""
 
     __slots__ = ("path",)
@@ -26,7 +32,7 @@ class FileText(str):
 
 
 class _ReferenceError(Exception):
-    def __init__(self, rule: str, what: str) -> None:
+    def __init__(self, rule: TextRule, what: str) -> None:
         super().__init__(what)
         self.rule = rule
         self.what = what
@@ -56,7 +62,8 @@ class References:
             whole = _PIECE.fullmatch(text)
             if whole and whole["inside"] is not None:
                 return self._reference(whole["inside"])
-            return _PIECE.sub(self._piece, text)
+            replaced = _PIECE.sub(self._piece, text)
+            return Referred(replaced) if "${" in text else replaced
         except _ReferenceError as error:
             self._document.faults.append(Fault(self._document.line(key), key, error.what, error.rule))
             return None
@@ -65,7 +72,9 @@ class References:
         if found[0] == "$$":
             return "$"
         if found["inside"] is None:
-            raise _ReferenceError("reference", "a reference is not closed; write ${env:NAME}, or $${ for the text ${")
+            raise _ReferenceError(
+                TextRule.REFERENCE, "a reference is not closed; write ${env:NAME}, or $${ for the text ${"
+            )
         return self._reference(found["inside"])
 
     def _reference(self, inside: str) -> str:
@@ -77,17 +86,17 @@ class References:
             if found := pattern.fullmatch(inside):
                 return resolver(found)
         allowed = "${env:NAME}, ${env:NAME:-default} or ${file:PATH} is allowed"
-        raise _ReferenceError("reference", f"${{{inside}}} is no reference; {allowed}")
+        raise _ReferenceError(TextRule.REFERENCE, f"${{{inside}}} is no reference; {allowed}")
 
     def _variable(self, found: re.Match[str]) -> str:
         name, default = found["name"], found["default"]
         value = self._environ.get(name)
         if default is not None:
-            return value or str(default)
+            return Referred(value or default)
         if value is not None:
-            return value
+            return Referred(value)
         advice = f"set it, or give a default: ${{env:{name}:-default}}"
-        raise _ReferenceError("variable", f"the environment variable {name} is not set; {advice}")
+        raise _ReferenceError(TextRule.VARIABLE, f"the environment variable {name} is not set; {advice}")
 
     def _file(self, found: re.Match[str]) -> str:
         path = Path(found["path"])
@@ -97,7 +106,7 @@ class References:
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
             what = f"the file {path} cannot be read ({why}); a readable file is expected"
-            raise _ReferenceError("file", what) from None
+            raise _ReferenceError(TextRule.FILE, what) from None
         text = FileText(content.removesuffix("\n").removesuffix("\r"))
         text.path = path
         return text

@@ -48,8 +48,8 @@ class Reloader:
         try:
             self.settings = self._load(self._path)
             self._watch(self.settings.files, before)
-        except FaultyFileError as error:
-            self._watch(error.files, before)
+        except ConfigError as error:
+            self._watch(error.files if isinstance(error, FaultyFileError) else self.settings.files, before)
             raise
         return self.settings
 

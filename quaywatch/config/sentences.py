@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from quaywatch.contract import TargetKind
 
+from .references import Referred
+
 Facts = Mapping[str, Any]
 """What a sentence is made of: the context of the error, and the refused value as ``given``."""
 
@@ -68,7 +70,7 @@ def _wants(what: str) -> Callable[[Facts], str]:
 
 
 def _bound(words: str, fact: str) -> Callable[[Facts], str]:
-    return lambda facts: f"{shown(facts['given'])} is out of range; {words} {facts[fact]} is expected"
+    return lambda facts: f"{shown(facts['given'])} is out of range; {words} {facts[fact]:g} is expected"
 
 
 def _says(words: str) -> Callable[[Facts], str]:
@@ -83,11 +85,18 @@ def _kind(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A refused value for a sentence, cut short; tables and lists by name only."""
-    if value is None or isinstance(value, dict | list):
+    """A refused value for a sentence, cut short; not one that came from a variable or a file, which may be a secret."""
+    if value is None or isinstance(value, dict | list | Referred):
         return "the value"
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def _url(value: str) -> str:
+    """A refused URL, unless it may hold a password."""
+    return "the value" if "@" in value else shown(value)
 
 
 SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
@@ -95,13 +104,15 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "missing": _says("this key is missing; it must be given"),
     "extra_forbidden": _unknown,
     "model_type": _wants("a table"),
+    "model_attributes_type": _wants("a table"),
     "dict_type": _wants("a table"),
     "tuple_type": _wants("a list"),
     "string_type": _wants("a text"),
+    "path_type": _wants("a text"),
     "string_pattern_mismatch": lambda facts: (
         f"{shown(facts['given'])} is not well formed; the pattern {facts['pattern']} is expected"
     ),
-    "string_too_short": _says("the text is empty; one of at least {min_length} character is expected"),
+    "string_too_short": _says("the text is empty; at least {min_length} character is expected"),
     "int_type": _wants("a whole number"),
     "int_parsing": _wants("a whole number"),
     "int_from_float": lambda facts: f"{shown(facts['given'])} has a fraction; a whole number is expected",
@@ -114,7 +125,7 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "greater_than_equal": _bound("at least", "ge"),
     "less_than": _bound("less than", "lt"),
     "less_than_equal": _bound("at most", "le"),
-    "too_short": _says("the list is empty; at least {min_length} entry is expected"),
+    "too_short": _says("nothing is given; at least {min_length} entry is expected"),
     "enum": _enum,
     "literal_error": _enum,
     "union_tag_invalid": _tag,
@@ -122,7 +133,7 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "value_error": _says("{error}"),
     # ours
     "truth": _wants("a number"),
-    "secret": _wants("a text"),
+    "secret": lambda facts: f"the value is {_kind(facts['given'])}; a text is expected, in quotes",
     "empty_file": _says("the configuration is empty; at least installation, environment and targets are expected"),
     "no_target": _no_target,
     "wrong_kind": _wrong_kind,
@@ -133,7 +144,7 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
         f"{shown(facts['given'])} is no address to listen on; HOST:PORT or [HOST]:PORT up to port 65535 is expected"
     ),
     "token": _says("{host} can be reached from other machines; a token is expected, or the host 127.0.0.1"),
-    "url": lambda facts: f"{shown(facts['given'])} is no URL; http://HOST[:PORT][/PATH] or https://... is expected",
+    "url": lambda facts: f"{_url(facts['given'])} is no URL; http://HOST[:PORT][/PATH] or https://... is expected",
     "url_password": _says("the URL holds a password; keys for login and password or headers are expected"),
     "odoo_login": _says("neither password nor api_key is given; at least one of them is expected"),
     "json2_key": _says("json2 takes an API key; api_key is expected beside it, or another transport"),

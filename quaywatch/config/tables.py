@@ -304,7 +304,7 @@ def must_be_target(name: str, kind: TargetKind, info: ValidationInfo) -> None:
     if name not in targets:
         raise refusal("no_target", target=name, targets=list(targets))
     given = targets[name].get("kind")
-    if given != kind:
+    if given != kind and given in set(TargetKind):
         fitting = [other for other, table in targets.items() if table.get("kind") == kind]
         raise refusal("wrong_kind", target=name, kind=str(given), needed=str(kind), fitting=fitting)
 
