@@ -18,7 +18,7 @@ import structlog
 
 from quaywatch.contract import Meter, Row
 from quaywatch.drivers.deadline import deadline
-from quaywatch.errors import ConnectError, TargetError
+from quaywatch.errors import ConnectError, FaultError, TargetError
 
 from .catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNREACHABLE
 from .clock import Clock
@@ -97,17 +97,12 @@ class LeaseSession(Protocol):
         """``server_version_num``."""
         ...
 
-    @property
-    def closed(self) -> bool:
-        """Whether it is of no more use, whoever ended it."""
-        ...
-
     async def connect(self) -> None:
         """Connect and log in."""
         ...
 
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Row]:
-        """All rows of one statement."""
+        """All rows of one statement; raises `quaywatch.errors.ConnectError` when the line was cut."""
         ...
 
     async def close(self) -> None:
@@ -156,6 +151,7 @@ class PostgresLeases:
         self._acting: frozenset[str] = frozenset()
         self._session: LeaseSession | None = None
         self._process = 0
+        self._pooled = False
         self._last_beat = clock.monotonic()
         self._cut_off_since: float | None = None
         self._wake = asyncio.Event()
@@ -215,10 +211,19 @@ class PostgresLeases:
     async def _beat(self) -> frozenset[str]:
         """Keep the session alive and take every lock that is free; returns the targets whose locks are held.
 
+        A session that was cut is no outage yet, and its locks may be another's by now: a new one is asked at once.
+
         Raises:
             TargetError: when the server cannot be reached.
         """
-        session = await self._ready()
+        if self._session is not None:
+            try:
+                return await self._ask(self._session)
+            except ConnectError:
+                await self._hang_up()
+        return await self._ask(await self._connected())
+
+    async def _ask(self, session: LeaseSession) -> frozenset[str]:
         wanted = dict(self._wanted)
         if given_up := [lock_key(self._installation, name) for name in self._locked - wanted.keys()]:
             await session.fetch(_RELEASE, given_up)
@@ -227,13 +232,12 @@ class PostgresLeases:
         held = {row["key"] for row in rows if row["held"]}
         return frozenset(name for name, key in wanted.items() if key in held)
 
-    async def _ready(self) -> LeaseSession:
-        if self._session is None or self._session.closed:
-            self._session = self._new_session()
-            await self._session.connect()
-            await self._session.fetch(_SETTINGS, *self._settings(self._session.version))
-            self._process = (await self._session.fetch(_PROCESS))[0]["pid"]
-        return self._session
+    async def _connected(self) -> LeaseSession:
+        session = self._session = self._new_session()
+        await session.connect()
+        await session.fetch(_SETTINGS, *self._settings(session.version))
+        self._process = (await session.fetch(_PROCESS))[0]["pid"]
+        return session
 
     def _settings(self, version: int) -> tuple[list[str], list[str]]:
         """What makes the server itself end the session of a holder that fell silent, within the time to live."""
@@ -248,9 +252,13 @@ class PostgresLeases:
         return list(settings), list(settings.values())
 
     async def _expect_process(self, session: LeaseSession) -> None:
-        """Make sure that the session's server process is the one that took the locks."""
-        if (await session.fetch(_PROCESS))[0]["pid"] != self._process:
-            raise ConnectError(
+        """Make sure that the session's server process is the one that took the locks.
+
+        Once it was not, it never will be: the locks are lost in a pooler, where even this agent would be refused.
+        """
+        self._pooled = self._pooled or (await session.fetch(_PROCESS))[0]["pid"] != self._process
+        if self._pooled:
+            raise FaultError(
                 "the leases' session changed its server process",
                 remedy="let the agent reach the server directly: a pooler in transaction mode cannot keep locks",
             )

@@ -42,7 +42,7 @@ class Session:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.closed = True
+        self.closed = False
         self.pid = len(server.sessions)
         self.settings: dict[str, str] = {}
         server.sessions.append(self)
@@ -54,8 +54,8 @@ class Session:
 
     async def connect(self) -> None:
         """Connect, if the server can be reached."""
-        await self._answer()
         self.closed = False
+        await self._answer()
 
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Row]:
         """The four statements that are expected."""
@@ -79,8 +79,7 @@ class Session:
             raise ZeroDivisionError
         if self.server.frozen:
             await asyncio.get_running_loop().create_future()
-        if not self.server.reachable:
-            self.closed = True
+        if self.closed or not self.server.reachable:
             raise ConnectError("refused")
 
 
@@ -271,10 +270,27 @@ async def test_a_pooler_that_moves_the_session_is_found_out(server: Server) -> N
     await asyncio.sleep(1)
     for session in server.sessions:
         session.pid += 1000
-    await asyncio.sleep(6.5)
+    await asyncio.sleep(60)
     assert agent.says(LEASE_UNREACHABLE) == 1
     assert agent.held() == {"db"}
     await agent.leases.close()
+
+
+async def test_a_cut_line_is_no_outage(server: Server, agents: list[Agent]) -> None:
+    """The holder whose session was ended asks again at once, and steps back where another has taken its place."""
+    holder, other, _ = agents
+    holder.start()
+    await asyncio.sleep(0.1)
+    server.end(server.sessions[0])
+    other.start()
+    await asyncio.sleep(0.1)
+    assert other.held() == {"db", "erp"}
+    for _ in range(65):
+        await asyncio.sleep(0.1)
+        assert holder.says(LEASE_UNREACHABLE) == 0
+    assert holder.held() == set()
+    assert holder.heard == [{"db", "erp"}, set()]
+    assert holder.says(LEASE_CHANGES, target="db") == 2
 
 
 @pytest.mark.parametrize(("version", "has"), [(150000, True), (130000, False)])

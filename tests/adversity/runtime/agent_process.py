@@ -1,0 +1,85 @@
+"""An agent as a process of its own, for tests that kill it.
+
+It watches one shared PostgreSQL target, with one exporter and one probe that notes its runs in a table, and says again
+and again as a line of JSON in a file what it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from exporters.postgres_locks import EXPORTER as LOCKS
+from quaywatch.contract import (
+    Probe,
+    ProbeTask,
+    SweepOrder,
+    Swept,
+    Target,
+    TargetKind,
+    Transaction,
+    Transport,
+    Watched,
+)
+from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
+from quaywatch.runtime.catalogue import LEASE_HELD, TARGET_UP
+from quaywatch.secret import Secret
+from tests.integration.runtime.agents import Bench, leased, task
+from tests.unit.runtime.fakes import value
+
+
+def note_runs(dsn: str, name: str) -> Probe[Any, Any]:
+    """A probe whose only step writes its mark and the agent's name into the table ``runs``."""
+
+    async def run(_driver: Any, _options: Any, transaction: Transaction) -> None:
+        async with transaction.step("note"):
+            connection = await asyncpg.connect(dsn)
+            try:
+                await connection.execute("insert into runs values ($1, $2)", transaction.mark, name)
+            finally:
+                await connection.close()
+
+    async def sweep(_driver: Any, _options: Any, _order: SweepOrder) -> Swept:
+        return Swept()
+
+    return Probe(
+        name="note",
+        flow="note",
+        transport=Transport.RPC,
+        drives=TargetKind.POSTGRES,
+        options=type(None),
+        steps=("note",),
+        run=run,
+        sweep=sweep,
+    )
+
+
+async def live(settings: dict[str, Any]) -> None:
+    """Watch, and say what is seen, until killed."""
+    login = {"user": settings["user"], "password": Secret(settings["password"])}
+    where = PostgresAddress(host=settings["host"], port=settings["port"], **login)
+    probe = ProbeTask(note_runs(settings["dsn"], settings["name"]), None, settings["every"], 2.0)
+    bench = Bench(leased(where, settings["ttl"]))
+    target = Target("db", TargetKind.POSTGRES)
+    watched = Watched(target, lambda: PostgresCluster(where), (task(LOCKS, settings["every"]),), (probe,))
+    with Path(settings["said"]).open("w") as said_to:  # noqa: ASYNC230 - a local file, opened once
+        async with bench.watching(watched):
+            while True:
+                said = {
+                    "at": time.time(),
+                    "up": value(bench.everything, TARGET_UP, target="db"),
+                    "held": value(bench.everything, LEASE_HELD, target="db"),
+                }
+                said_to.write(json.dumps(said) + "\n")
+                said_to.flush()
+                await asyncio.sleep(0.1)
+
+
+if __name__ == "__main__":
+    asyncio.run(live(json.loads(sys.argv[1])))

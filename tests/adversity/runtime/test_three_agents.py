@@ -1,0 +1,181 @@
+"""Three agents on the same shared target: one acts, and when it is lost another does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from quaywatch.runtime.catalogue import LEASE_UNREACHABLE, TARGET_UP
+from sandbox.parts import redis
+from sandbox.parts.postgres import Postgres
+from sandbox.process import Services
+from tests.adversity.runtime.relay import Relay
+from tests.integration.runtime.agents import Bench, address, cache, eventually, leased, superuser
+from tests.unit.runtime.fakes import value
+
+ROOT = Path(__file__).parents[3]
+EVERY = 3.0
+TTL = 4.5
+NAMES = ("anna", "bert", "cleo")
+
+
+class Process:
+    """One agent, and what it said last."""
+
+    def __init__(self, name: str, server: Postgres, place: Path) -> None:
+        self.name = name
+        self._said = place / f"{name}.jsonl"
+        settings = {
+            "host": server.host,
+            "port": server.port,
+            "user": server.user,
+            "password": server.password,
+            "dsn": server.superuser_dsn(),
+            "name": name,
+            "every": EVERY,
+            "ttl": TTL,
+            "said": str(self._said),
+        }
+        argv = (sys.executable, "-m", "tests.adversity.runtime.agent_process", json.dumps(settings))
+        self._said.touch()
+        with (place / f"{name}.log").open("w") as log:
+            self._process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+
+    def history(self) -> list[dict[str, Any]]:
+        """Everything it said, whole lines only."""
+        return [json.loads(line) for line in self._said.read_text().split("\n")[:-1]]
+
+    def acts(self) -> bool:
+        """Whether it says that it watches the target, now."""
+        said = self.history()
+        return bool(said) and said[-1]["up"] == 1 and said[-1]["held"] == 1 and time.time() - said[-1]["at"] < 1
+
+    def signal(self, number: int) -> None:
+        """Kill it, freeze it, thaw it."""
+        os.kill(self._process.pid, number)
+
+    def end(self) -> None:
+        """End it for good."""
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest_asyncio.fixture
+async def agents(server: Postgres, tmp_path: Path) -> AsyncIterator[list[Process]]:
+    """Three agents, one of which acts."""
+    async with superuser(server) as session:
+        await session.execute("create table runs (mark text, agent text, at timestamptz default now())")
+    agents = [Process(name, server, tmp_path) for name in NAMES]
+    try:
+        await eventually(lambda: all(agent.history() for agent in agents), within=60)
+        await eventually(lambda: any(agent.acts() for agent in agents), within=15)
+        yield agents
+    finally:
+        for agent in agents:
+            agent.end()
+        async with superuser(server) as session:
+            await session.execute("drop table runs")
+
+
+def acting(agents: list[Process]) -> list[Process]:
+    """Who acts now."""
+    return [agent for agent in agents if agent.acts()]
+
+
+async def runs(server: Postgres, *, more_than: int = 0) -> dict[str, list[str]]:
+    """For each tick's mark who ran it, as soon as there are more of them, three intervals later at most."""
+    seen: dict[str, list[str]] = {}
+    deadline = time.monotonic() + 3 * EVERY
+    async with superuser(server) as session:
+        while len(seen) <= more_than and time.monotonic() < deadline:
+            rows = await session.fetch("select mark, array_agg(agent) as agents from runs group by mark")
+            seen = {row["mark"]: row["agents"] for row in rows}
+            await asyncio.sleep(0.1)
+    return seen
+
+
+async def sessions(server: Postgres) -> int:
+    """Connections of all agents together."""
+    async with superuser(server) as session:
+        count: int = await session.fetchval("select count(*) from pg_stat_activity where usename = 'quaywatch'")
+        return count
+
+
+def overlaps(agents: list[Process]) -> list[float]:
+    """Moments at which two agents said that the target is up."""
+    said = [(line["at"], agent.name) for agent in agents for line in agent.history() if line["up"] is not None]
+    said.sort()
+    return [at for (at, name), (later, other) in pairwise(said) if name != other and later - at < 0.1]
+
+
+async def test_one_set_of_everything(server: Postgres, agents: list[Process]) -> None:
+    """One agent holds a connection to read, each one its lease session; every tick is run once; no series doubles."""
+    await eventually(lambda: len(acting(agents)[0].history()) > 4 * EVERY / 0.1, within=6 * EVERY)
+    assert len(acting(agents)) == 1
+    assert await sessions(server) == len(NAMES) + 1
+    done = await runs(server)
+    assert len(done) >= 2
+    assert {tuple(names) for names in done.values()} == {(acting(agents)[0].name,)}
+    assert overlaps(agents) == []
+
+
+async def test_a_killed_holder_is_followed_within_two_intervals(server: Postgres, agents: list[Process]) -> None:
+    """The target is watched again within two intervals; no tick was run twice, and no series was doubled."""
+    (holder,) = acting(agents)
+    holder.signal(signal.SIGKILL)
+    others = [agent for agent in agents if agent is not holder]
+    await eventually(lambda: acting(others), within=2 * EVERY)
+    (follower,) = acting(others)
+    before = len(await runs(server))
+    await eventually(lambda: len(follower.history()) > 2 * EVERY / 0.1, within=4 * EVERY)
+    seen = await runs(server, more_than=before)
+    assert len(seen) > before
+    assert {len(names) for names in seen.values()} == {1}
+    assert overlaps(agents) == []
+
+
+async def test_a_frozen_holder_is_followed_and_steps_back(server: Postgres, agents: list[Process]) -> None:
+    """The server ends its session within the time to live; thawed, it stops at once and runs nothing twice."""
+    (holder,) = acting(agents)
+    others = [agent for agent in agents if agent is not holder]
+    holder.signal(signal.SIGSTOP)
+    await eventually(lambda: acting(others), within=TTL + 2 * EVERY)
+    holder.signal(signal.SIGCONT)
+    await eventually(lambda: holder.history()[-1]["up"] is None, within=EVERY)
+    assert len(acting(others)) == 1
+    assert {len(names) for names in (await runs(server, more_than=2)).values()} == {1}
+
+
+async def test_nothing_goes_blind_while_the_leases_are_away(server: Postgres, services: Services, relay: Relay) -> None:
+    """The server of the leases vanishes: somebody goes on watching; when it is back, one agent is left."""
+    redis.prepare(None)
+    target = cache("cache", redis.start(services, None, None), EVERY)
+    way = address(server, port=relay.port, connect_within=1.0, answer_within=1.0)
+    benches = [Bench(leased(way, TTL)) for _ in NAMES]
+
+    def watching() -> list[Bench]:
+        return [bench for bench in benches if value(bench.everything, TARGET_UP, target="cache") == 1]
+
+    def unreachable() -> list[int]:
+        return [value(bench.everything, LEASE_UNREACHABLE) for bench in benches]
+
+    async with benches[0].watching(target), benches[1].watching(target), benches[2].watching(target):
+        await eventually(lambda: len(watching()) == 1, within=10)
+        holder = watching()[0]
+        relay.dark = True
+        await eventually(lambda: unreachable() == [1, 1, 1], within=2 * TTL)
+        assert watching() == [holder]
+        relay.dark = False
+        await eventually(lambda: unreachable() == [0, 0, 0], within=2 * TTL)
+        await eventually(lambda: len(watching()) == 1, within=2 * TTL)
