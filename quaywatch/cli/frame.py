@@ -29,7 +29,7 @@ from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
 
 from .plan import plan, plan_leases, plan_otlp
-from .readiness import ready
+from .readiness import acted_on, looked_at
 
 WORK_WITHIN: Final = 6.0
 """Seconds for running probes to undo what they did, when the agent stops."""
@@ -52,6 +52,7 @@ class Frame:
             self._otlp, version=__version__, environment=settings.environment, installation=settings.installation
         )
         self._clock = SystemClock()
+        self._started = self._clock.monotonic()
         self._instruments = Instruments(settings.environment, self._clock)
         self._store = Store(settings.environment, self._clock)
         self._series = Everything(self._store, self._instruments)
@@ -129,11 +130,22 @@ class Frame:
             on_left=self._history.forget,
         )
 
+    def _ready(self) -> bool:
+        """Whether everything that this agent acts on was looked at, once it is known what that is.
+
+        An agent that holds nothing after a lease's time to live waits for others that do.
+        """
+        mine = acted_on(self._watched, self._leases)
+        patience = self.settings.lease.ttl if self.settings.lease else 0.0
+        if not mine and self._clock.monotonic() - self._started < patience:
+            return False
+        return looked_at(mine, self._instruments.series())
+
     def _page(self) -> StatusServer:
         http = self.settings.telemetry.http
         sources = Sources(
             status=lambda: self._history.status(self._series.series()),
-            ready=lambda: ready(self._watched, self._leases, self._instruments.series()),
+            ready=self._ready,
             metrics=Exposition(self._series, self._resource, self._instruments),
         )
         return StatusServer(sources, host=http.listen.host, port=http.listen.port, token=http.token)

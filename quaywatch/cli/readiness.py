@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from quaywatch.contract import Per, Reach, Series, Watched
 from quaywatch.runtime.catalogue import SCRAPE_SUCCESS, TARGET_UP, TENANT_COUNT
@@ -12,11 +12,15 @@ _Look = tuple[str, str, str]
 """Metric, target, exporter (or nothing)."""
 
 
-def ready(watched: Sequence[Watched], leases: Leases, series: Iterable[Series]) -> bool:
-    """Whether every target that this agent acts on was pinged and read once, well or not."""
+def acted_on(watched: Iterable[Watched], leases: Leases) -> list[Watched]:
+    """The targets that this agent is to read now: its own, and those whose lease it holds."""
+    return [one for one in watched if one.target.reach is Reach.LOCAL or leases.held(one.target.name)]
+
+
+def looked_at(watched: Iterable[Watched], series: Iterable[Series]) -> bool:
+    """Whether each of these targets was pinged and read once, well or not."""
     seen = {_look(one) for one in series}
-    acted_on = (one for one in watched if one.target.reach is Reach.LOCAL or leases.held(one.target.name))
-    return all(any(look in seen for look in looks) for one in acted_on for looks in _wanted(one))
+    return all(any(look in seen for look in looks) for one in watched for looks in _wanted(one))
 
 
 def _look(series: Series) -> _Look:
