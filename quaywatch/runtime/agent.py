@@ -98,7 +98,7 @@ class Agent:
     async def stop(self, within: float = 10.0) -> None:
         """End all jobs, a running probe undone within its time, and let go of connections and leases.
 
-        The series stay for the last export; `forget` ends them.
+        The series stay for the last export.
         """
         await asyncio.gather(*(watch.stop(max(within - _STOP_MARGIN, 0)) for watch in self._watches.values()))
         for task in self._background:
@@ -107,11 +107,6 @@ class Agent:
             with suppress(asyncio.CancelledError):
                 await task
         await self._leases.close()
-
-    def forget(self) -> None:
-        """End the series of all targets: what nobody reads any more is not to be shown as fresh."""
-        for watch in self._watches.values():
-            watch.forget()
 
     def _settle(self) -> None:
         for watch in self._watches.values():

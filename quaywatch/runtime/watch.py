@@ -74,7 +74,7 @@ class TargetWatch:
                 self._begin()
             elif not self.acts() and self._driver is not None:
                 await self._pause(UNDO_WITHIN)
-                self.forget()
+                self._forget()
 
     async def dismiss(self) -> None:
         """Leave the target for good; its series end."""
@@ -108,8 +108,7 @@ class TargetWatch:
         await self._driver.close()
         self._driver = None
 
-    def forget(self) -> None:
-        """End every series of the target."""
+    def _forget(self) -> None:
         self._tools.collection.forget(self._name)
         for metric in _OF_TARGET:
             self._tools.meter.clear(metric, self._name)

@@ -226,8 +226,6 @@ async def test_stop_closes_everything(leases: HandLeases) -> None:
     assert bench.clock.monotonic() - began <= 5
     assert (driver.closed, leases.closed) == (True, True)
     assert bench.says(TARGET_UP, target="db") == 1
-    bench.agent.forget()
-    assert bench.targets() == set()
     await asyncio.sleep(200)
 
 
