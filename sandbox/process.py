@@ -29,8 +29,6 @@ _PORTS = range(20_000, 32_000)
 _STOP_WITHIN = 20.0
 _TICK = 0.05
 _given_ports: set[int] = set()
-# A started child must be reaped by us, and its handle kept, for as long as this process lives.
-_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def free_port() -> int:
@@ -210,13 +208,17 @@ class Services:
         record = self._record(name)
         if record is None or record["pid"] is None:
             return None
-        _reap(record["pid"])
         try:
             process = psutil.Process(record["pid"])
-            same = _born(process.pid) == record["born"]
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            if _born(process.pid) != record["born"]:
+                return None
+            if process.status() != psutil.STATUS_ZOMBIE:
+                return process
         except psutil.NoSuchProcess:
             return None
+        with suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+        return None
 
     def _spawn(self, spec: Spec) -> int:
         with self.log(spec.name).open("ab") as log:
@@ -230,7 +232,8 @@ class Services:
                 start_new_session=True,
                 **_identity(spec.user),
             )
-        _children[child.pid] = child
+        # It may outlive us; if not, it is reaped by its pid. Its handle must not expect to wait for it.
+        child.returncode = 0
         self._write(spec, child.pid)
         return child.pid
 
@@ -281,12 +284,6 @@ def _born(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return int(stat.rpartition(")")[2].split()[19])
-
-
-def _reap(pid: int) -> None:
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yield up(PARTS, state=state)
     down(state=state, delete=True)
     assert not state.exists()
+
+
+@contextmanager
+def fault_command(world: World, name: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m sandbox fault NAME`, killed at the end if it still runs then."""
+    argv = (sys.executable, "-m", "sandbox", "--state", str(world.state), "fault", name, "--for", "600")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as command:
+        try:
+            yield command
+        finally:
+            command.kill()
 
 
 def waiting(world: World) -> str:
@@ -214,8 +226,7 @@ def test_a_fault_is_undone_when_the_block_fails(world: World) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_fault_from_the_command_line_is_undone_by_a_signal(world: World, number: int) -> None:
     """Ended early, the command leaves a standby that replays, and ends with 130."""
-    argv = (sys.executable, "-m", "sandbox", "--state", str(world.state), "fault", "lag", "--for", "600")
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as command:
+    with fault_command(world, "lag") as command:
         assert command.stdout is not None
         assert "stopped replaying" in command.stdout.readline()
         assert replay(world) == "t"
@@ -226,11 +237,9 @@ def test_a_fault_from_the_command_line_is_undone_by_a_signal(world: World, numbe
 
 def test_what_a_killed_fault_left_is_healed_by_the_next(world: World) -> None:
     """After SIGKILL the standby is cut for good, until the same fault comes and goes."""
-    argv = (sys.executable, "-m", "sandbox", "--state", str(world.state), "fault", "cut-standby")
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as command:
+    with fault_command(world, "cut-standby") as command:
         assert command.stdout is not None
         assert "cut off" in command.stdout.readline()
-        command.kill()
     assert streaming(world) == "0"
     with faults.cut_standby(world):
         pass

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -72,16 +73,17 @@ def test_a_reused_pid_is_not_taken_for_the_service(services: Services) -> None:
     """A process that merely has the recorded number is not alive for us, and stopping does not touch it."""
     services.start(sleeper("sleep"))
     record = services.state / "run" / "sleep.json"
-    with subprocess.Popen(["sleep", "600"]) as stranger:
-        known = json.loads(record.read_text())
-        psutil.Process(known["pid"]).kill()
-        record.write_text(json.dumps({**known, "pid": stranger.pid}))
+    known = json.loads(record.read_text())
+    services.stop("sleep")
+    with subprocess.Popen(["sleep", "600"]) as stranger, ExitStack() as ends:
+        ends.callback(stranger.kill)
+        # A number comes round again ticks later at the earliest.
+        record.write_text(json.dumps({**known, "pid": stranger.pid, "born": known["born"] - 1}))
         assert not services.alive("sleep")
         services.stop("sleep")
         with pytest.raises(SandboxError, match="does not run"):
             services.kill("sleep", signal.SIGKILL)
         assert stranger.poll() is None
-        stranger.kill()
 
 
 def test_a_killed_service_is_not_alive(services: Services) -> None:
