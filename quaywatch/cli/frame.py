@@ -146,7 +146,7 @@ class Frame:
         sources = Sources(
             status=lambda: self._history.status(self._series.series()),
             ready=self._ready,
-            metrics=Exposition(self._series, self._resource, self._instruments),
+            metrics=Exposition(self._series, self._resource, self._instruments).page,
         )
         return StatusServer(sources, host=http.listen.host, port=http.listen.port, token=http.token)
 

@@ -33,7 +33,7 @@ _NO_PASSWORD: Final = Secret("")
 _DATABASES: Final = """
 select datname
   from pg_catalog.pg_database
- where datallowconn and not datistemplate and pg_catalog.has_database_privilege(oid, 'CONNECT')
+ where datallowconn and not datistemplate
  order by datname
 """
 
@@ -225,7 +225,10 @@ class PostgresCluster:
             return await line.fetch(sql, *arguments)
 
     async def databases(self) -> Sequence[str]:
-        """Names of the databases this role may connect to, sorted; templates left out.
+        """Names of the databases that accept connections, sorted; templates left out.
+
+        One that this role may not enter is named too: a visit then says so, where leaving it out would look like a
+        tenant that is gone.
 
         Raises:
             TargetError: within ``answer_within`` seconds.

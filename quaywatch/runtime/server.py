@@ -36,12 +36,12 @@ class Sources:
     Args:
         status: everything that the status page shows.
         ready: whether every job had its first turn. An agent that waits for a lease is ready too.
-        metrics: the scraped page's body and its content type.
+        metrics: the scraped page's body and its content type, for an ``Accept`` header.
     """
 
     status: Callable[[], Status]
     ready: Callable[[], bool]
-    metrics: Callable[[], tuple[bytes, str]]
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
 
 
 class StatusServer:
@@ -133,8 +133,8 @@ class StatusServer:
     async def _json(self, _request: web.Request) -> web.Response:
         return web.json_response(asdict(self._sources.status()))
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        body, content_type = self._sources.metrics()
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = await self._sources.metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _health(self, _request: web.Request) -> web.Response:

@@ -26,13 +26,20 @@ class Readiness:
     ready: bool = False
 
 
+async def exposition(accept: str) -> tuple[bytes, str]:
+    """A page of metrics in the language that is asked for."""
+    if "openmetrics" in accept:
+        return b"up 1\n# EOF\n", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    return b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"
+
+
 def sources(readiness: Readiness) -> Sources:
     """Pages with something on them."""
     clock = FrozenClock()
     return Sources(
         status=lambda: troubled(clock).status(numbers(clock)),
         ready=lambda: readiness.ready,
-        metrics=lambda: (b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"),
+        metrics=exposition,
     )
 
 
@@ -101,6 +108,13 @@ async def test_the_same_as_data(client: aiohttp.ClientSession) -> None:
     assert (run["outcome"], run["reason"], run["failed_step"]) == ("failure", "timeout", "confirm")
     assert run["steps"][0] == {"name": "create", "duration": 0.043, "ok": True, "is_undo": False}
     assert {target["name"]: target["up"] for target in content["targets"]}["cache"] is False
+
+
+async def test_a_scraper_gets_the_language_that_it_asks_for(client: aiohttp.ClientSession) -> None:
+    """The Accept header reaches whoever writes the page."""
+    async with client.get("/metrics?token=s3cret", headers={"Accept": "application/openmetrics-text"}) as answer:
+        assert answer.content_type == "application/openmetrics-text"
+        assert (await answer.text()).endswith("# EOF\n")
 
 
 async def test_metrics_are_passed_through(client: aiohttp.ClientSession) -> None:

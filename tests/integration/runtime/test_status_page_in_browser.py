@@ -61,11 +61,16 @@ class Visit:
             self.elsewhere.append(request.url)
 
 
+async def nothing(_accept: str) -> tuple[bytes, str]:
+    """A page of metrics without any."""
+    return b"", "text/plain"
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Visit]:
     """The page of a status, visited with a screen of some size and taste."""
     status, size, scheme = request.param
-    server = StatusServer(Sources(status, lambda: True, lambda: (b"", "text/plain")), port=0)
+    server = StatusServer(Sources(status, lambda: True, nothing), port=0)
     await server.start()
     host = "http://{}:{}".format(*server.address)
     context = await browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
