@@ -20,7 +20,7 @@ select c.relname as "table", a.attname as "column",
 _HEAD: Final = """\
 -- The least that Quaywatch needs on {target}. Run it with psql as a superuser; it may be run again.
 select format('create role %I login', {literal}) where to_regrole({quoted_literal}) is null \\gexec
-\\echo then set its password: \\\\password {user}
+-- Then set its password: \\password {user}
 grant pg_monitor to {user};
 """
 _GRANTS: Final = """\
