@@ -83,8 +83,9 @@ def _targeted(command: ArgumentParser) -> None:
 
 def _run(commands: Any) -> None:
     description = """\
-Run the agent. It reloads when the configuration or a secret file changes, and on SIGHUP; a bad configuration is
-reported and the old one goes on. SIGTERM and SIGINT end it within 10 seconds, the second one at once."""
+Run the agent. It reloads when the configuration or a secret file changes, and on SIGHUP;
+a bad configuration is reported, and the old one goes on.
+SIGTERM and SIGINT end it within 10 seconds, the second one at once."""
     _configured(_command(commands, "run", "run the agent", description=description))
 
 

@@ -31,8 +31,7 @@ class Console:
     @classmethod
     def standard(cls, environ: Mapping[str, str]) -> Console:
         """The process's own, coloured if it is a terminal that wants colour."""
-        wanted = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-        return cls(sys.stdout, sys.stderr, colour=wanted and sys.stdout.isatty())
+        return cls(sys.stdout, sys.stderr, colour=wants_colour(environ, terminal=sys.stdout.isatty()))
 
     def say(self, text: str = "", mood: str = "") -> None:
         """Print a line, at once."""
@@ -59,3 +58,8 @@ class Console:
     def painted(self, text: str, mood: str = "") -> str:
         """The text in the colour of a mood, where colour is wanted."""
         return f"\x1b[{_COLOURS[mood]}m{text}\x1b[0m" if self.colour and mood and text else text
+
+
+def wants_colour(environ: Mapping[str, str], *, terminal: bool) -> bool:
+    """Whether somebody looks at colours, and nobody said no to them."""
+    return terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

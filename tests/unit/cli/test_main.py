@@ -1,0 +1,139 @@
+"""The command line's grammar, its exit codes and its errors."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from quaywatch.cli import main
+from quaywatch.cli.arguments import parser
+from quaywatch.cli.completion import levels_of
+
+CONFIGURATION = "environment: test\ninstallation: acme\ntargets: {cache: {kind: redis, host: cache}}\n"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    """A configuration with nothing wrong."""
+    path = tmp_path / "good.yaml"
+    path.write_text(CONFIGURATION)
+    return str(path)
+
+
+def grammars() -> list[tuple[str, ArgumentParser]]:
+    """Every parser of the grammar by its program name, the top first."""
+    found = [("quaywatch", parser())]
+    for _, one in found:
+        for action in one._actions:
+            if action.choices and isinstance(action.choices, dict):
+                found += [(below.prog, below) for below in action.choices.values()]
+    return found
+
+
+@pytest.mark.parametrize(("name", "grammar"), grammars(), ids=lambda value: value if isinstance(value, str) else "")
+def test_help_explains_every_argument(name: str, grammar: ArgumentParser) -> None:
+    """No argument stands there without a word, and the exit codes are told."""
+    silent = [action.dest for action in grammar._actions if not action.help and not action.choices]
+    assert silent == []
+    assert f"usage: {name}" in grammar.format_help()
+    assert "exit codes:" in grammar.format_help()
+
+
+def test_help_stays_within_a_terminal() -> None:
+    """No line of any help is wider than 100 columns."""
+    wide = [line for _, grammar in grammars() for line in grammar.format_help().splitlines() if len(line) > 100]
+    assert wide == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        ([], 2),
+        (["nonsense"], 2),
+        (["run", "--nonsense"], 2),
+        (["config", "check", "-c", "nowhere.yaml"], 2),
+        (["config", "example"], 0),
+        (["config", "schema"], 0),
+        (["list"], 0),
+        (["rules"], 0),
+        (["dashboards"], 0),
+    ],
+)
+def test_exit_codes(argv: list[str], code: int) -> None:
+    """0 for what was done, 2 for usage and configuration."""
+    assert main(argv) == code
+
+
+def test_a_good_configuration_is_told_to_be(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With how much it sets to work."""
+    assert main(["config", "check", "-c", good]) == 0
+    assert capsys.readouterr().out == f"{good}: fine; targets: 1, exporters on them: 1, probes on them: 0\n"
+
+
+def test_an_error_is_one_clean_line(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """To standard error, without a traceback."""
+    assert main(["once", "--target", "db", "-c", good]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "there is no target db (configured are cache)\n")
+
+
+def test_debug_adds_the_traceback(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """For whoever repairs it."""
+    main(["once", "--debug", "--target", "db", "-c", good])
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_defect_has_a_code_of_its_own(good: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Whatever nobody thought of is the agent's fault: here a directory that cannot be made."""
+    (tmp_path / "file").write_text("")
+    assert main(["rules", "-c", good, "--out", str(tmp_path / "file" / "below")]) == 3
+    assert capsys.readouterr().err.startswith("a defect of the agent: NotADirectoryError")
+
+
+def test_rules_and_dashboards_are_written_as_files(good: str, tmp_path: Path) -> None:
+    """Into a directory that is made if need be."""
+    assert main(["rules", "-c", good, "--out", str(tmp_path / "new")]) == 0
+    assert main(["dashboards", "--out", str(tmp_path / "new")]) == 0
+    assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".yaml", ".json"}
+
+
+def test_every_place_of_the_grammar_can_be_completed() -> None:
+    """Commands below commands, too."""
+    paths = {" ".join(level.path): level.words for level in levels_of(parser())}
+    assert set(paths) >= {"", "run", "check", "config", "config check", "completion"}
+    assert {"--config", "--target", "--sql"} <= set(paths["check"])
+    assert {"exporters", "probes", "metrics", "--json"} <= set(paths["list"])
+
+
+@pytest.mark.parametrize("typed", ["", "che", "config ", "config che", "check --s", "completion f"])
+def test_bash_completes_what_is_typed(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The script runs in a real bash and offers what the grammar has there."""
+    main(["completion", "bash"])
+    words = ["quaywatch", *re.split(r" +", typed)]
+    quoted = " ".join(f"'{word}'" for word in words)
+    ask = f'COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _quaywatch; echo "${{COMPREPLY[@]}}"'
+    script = capsys.readouterr().out + ask
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    expected = {
+        "": {"run", "check", "probe", "--version"},
+        "che": {"check"},
+        "config ": {"check", "schema", "example"},
+        "config che": {"check"},
+        "check --s": {"--sql"},
+        "completion f": {"fish"},
+    }[typed]
+    assert expected <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names every command."""
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert [name for name in ("run", "check", "sweep", "completion") if name not in script] == []

@@ -1,0 +1,129 @@
+"""What settings become for the runtime."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from otel_config.environment import OtlpFile, otlp_settings
+from quaywatch.cli.plan import plan, plan_leases, plan_otlp, postgres_address
+from quaywatch.config import Settings, load_text
+from quaywatch.config.tables import PostgresTable
+from quaywatch.contract import Reach, Watched
+from quaywatch.drivers.http import HttpServer
+from quaywatch.drivers.odoo import OdooServer
+from quaywatch.drivers.postgres import PostgresCluster
+from quaywatch.drivers.redis import RedisServer
+from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases
+from quaywatch.secret import Secret
+from tests.unit.config.registry import EXPORTERS, PROBES
+
+TARGETS = """
+  db: {kind: postgres, host: db, password: one, tenants: {include: ["shop_*"]}, visits: 7, reach: local}
+  cache: {kind: redis, host: cache, tls: verify}
+  erp: {kind: odoo, url: "http://erp", database: a, login: b, password: c, limit_time_real: 240}
+  edge: {kind: http, url: "http://edge"}
+"""
+
+
+def settings(targets: str = TARGETS, rest: str = "", environment: str = "test") -> Settings:
+    """The settings of these targets and more."""
+    text = f"environment: {environment}\ninstallation: acme\ntargets:{targets}{rest}"
+    return load_text(text, "test.yaml", {}, EXPORTERS, PROBES)
+
+
+def planned(given: Settings) -> dict[str, Watched]:
+    """The plan by the targets' names."""
+    return {watched.target.name: watched for watched in plan(given)}
+
+
+async def test_each_kind_gets_its_driver() -> None:
+    """Opening one connects to nothing."""
+    drivers = {name: watched.open() for name, watched in planned(settings()).items()}
+    kinds = {name: type(driver) for name, driver in drivers.items()}
+    for driver in drivers.values():
+        await driver.close()
+    assert kinds == {"db": PostgresCluster, "cache": RedisServer, "erp": OdooServer, "edge": HttpServer}
+
+
+def test_what_is_said_of_a_target_reaches_the_runtime() -> None:
+    """Reach, environment, tenants, visits and Odoo's own time limit."""
+    targets = planned(settings())
+    assert targets["db"].target.reach is Reach.LOCAL
+    assert targets["db"].target.environment == "test"
+    assert (targets["db"].tenants("shop_1"), targets["db"].tenants("other")) == (True, False)
+    assert targets["db"].visits == 7
+    assert targets["erp"].limit_time_real == 240
+    assert [task.exporter.name for task in targets["db"].exporters] == ["locks"]
+
+
+def test_a_fingerprint_stays_when_nothing_changes() -> None:
+    """A reload leaves such a target alone, whatever changed elsewhere."""
+    before, after = planned(settings()), planned(settings(rest="telemetry: {log: {level: debug}}"))
+    assert {name: one.fingerprint for name, one in before.items()} == {
+        name: one.fingerprint for name, one in after.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("password: one", "password: two"), ("host: db", "host: other"), ("shop_*", "*"), ("local", "shared")],
+)
+def test_a_fingerprint_changes_with_its_target_alone(old: str, new: str) -> None:
+    """Also when only a secret did, which no text shows."""
+    before, after = planned(settings()), planned(settings(TARGETS.replace(old, new, 1)))
+    changed = [name for name in before if before[name].fingerprint != after[name].fingerprint]
+    assert changed == ["db"]
+
+
+@pytest.mark.parametrize("said", ["{top: 9}", "{every: 99}", "{deadline: 1}", "{enabled: false}", "{names: [a]}"])
+def test_a_fingerprint_changes_with_what_is_done_on_the_target(said: str) -> None:
+    """Options and times of an exporter count."""
+    before, after = planned(settings()), planned(settings(rest=f"exporters: {{locks: {said}}}"))
+    assert before["db"].fingerprint != after["db"].fingerprint
+    assert before["cache"].fingerprint == after["cache"].fingerprint
+
+
+@pytest.mark.parametrize(("tls", "mode"), [("prefer", None), ("require", ssl.CERT_NONE), ("verify", ssl.CERT_REQUIRED)])
+def test_tls_is_made_as_it_is_said(tls: str, mode: ssl.VerifyMode | None) -> None:
+    """Verified with the system's authorities, unverified, or as the server likes."""
+    table = settings(TARGETS.replace("password: one", f"tls: {tls}")).targets["db"]
+    assert isinstance(table, PostgresTable)
+    context = postgres_address(table).ssl
+    assert (context.verify_mode if context else None) == mode
+
+
+def test_leases_are_where_the_settings_say() -> None:
+    """At a server, or nowhere for an agent that is alone."""
+    clock = SystemClock()
+    meter = Instruments("test", clock)
+    assert isinstance(plan_leases(settings(), meter, clock), PostgresLeases)
+    assert isinstance(plan_leases(settings(rest="lease: none"), meter, clock), AlwaysHeld)
+    assert isinstance(plan_leases(settings("\n  cache: {kind: redis, host: c}\n"), meter, clock), AlwaysHeld)
+
+
+def test_what_the_file_says_about_otlp_is_handed_on() -> None:
+    """Key by key; what it does not say is left to the environment."""
+    said = (
+        "telemetry: {otlp: {endpoint: 'http://c:4317', headers: {x-key: k}, queue: {spool: /var/spool/q}, logs: false}}"
+    )
+    assert plan_otlp(settings(rest=said)) == OtlpFile(
+        endpoint="http://c:4317", headers={"x-key": Secret("k")}, spool=Path("/var/spool/q"), logs=False
+    )
+    assert plan_otlp(settings()) == OtlpFile()
+
+
+def test_every_otlp_key_is_understood_by_the_sender() -> None:
+    """The two rooms agree on names and words."""
+    said = (
+        "telemetry: {otlp: {endpoint: 'http://c:4318', protocol: http/protobuf, compression: none, timeout: 3,"
+        " temporality: delta, interval: 30, queue: {bytes: 2000000}, metrics: true, traces: false, logs: true}}"
+    )
+    made = otlp_settings(plan_otlp(settings(rest=said)), {})
+    assert made.metrics is not None
+    assert made.metrics.endpoint == "http://c:4318/v1/metrics"
+    assert (made.interval, made.queue_bytes, made.traces) == (30.0, 2_000_000, None)
