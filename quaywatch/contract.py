@@ -284,6 +284,25 @@ class Redis(Driver, Protocol):
         ...
 
 
+class Answer(Protocol):
+    """A whole answer to an HTTP request; ``seconds`` from the request to its last byte."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The content, undecoded."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        ...
+
+
 class Odoo(Driver, Protocol):
     """An Odoo database over its RPC, as one user."""
 
@@ -302,6 +321,10 @@ class Odoo(Driver, Protocol):
 
     async def fields(self, model: str) -> frozenset[str]:
         """The names of a model's fields, asked once and remembered: version differences are decided from these."""
+        ...
+
+    async def get(self, path: str) -> Answer:
+        """The answer to a visitor's GET, whatever its status; nobody is logged in."""
         ...
 
     def janitor(self) -> Odoo | None:
@@ -339,7 +362,8 @@ class Exporter(Generic[D_contra, O, S]):
     ``collect`` yields samples or raises `errors.TargetError`; a run that raises publishes nothing. What is not there
     (a module that is not installed) is absence: no sample, no error. ``state`` is its own small memory, one for each
     target and database, made by the runtime. ``every`` and ``deadline`` are defaults in seconds. ``grants`` is what it
-    reads beyond the role ``pg_monitor``; a table that a database lacks needs none there.
+    reads beyond the role ``pg_monitor``; a table that a database lacks needs none there. ``on`` is whether it reads
+    without being asked to: false for what needs rights that few targets' users have, or repeats another exporter.
     """
 
     name: str
@@ -352,6 +376,7 @@ class Exporter(Generic[D_contra, O, S]):
     every: float = 15.0
     deadline: float = 5.0
     grants: tuple[Grant, ...] = ()
+    on: bool = True
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from .values import Installation, Number, Seconds, SecretText, TargetName, Text,
 _BOUNDS: Final = {"at_least": "ge", "at_most": "le", "above": "gt", "below": "lt"}
 _EXACT: Final[Mapping[Any, Any]] = {int: Whole, float: Number, Secret: SecretText}
 """The types of options that pydantic alone would take too much or too little for."""
-
+_ENABLED: Final = "false turns it off"
 
 T = TypeVar("T", bound="AssignedTable")
 
@@ -39,7 +39,7 @@ T = TypeVar("T", bound="AssignedTable")
 class AssignedTable(Table):
     """What the tables of exporters and probes have in common; subclasses add the options."""
 
-    enabled: bool = Field(default=True, description="false turns it off")
+    enabled: bool = Field(default=True, description=_ENABLED)
     every: Seconds
     deadline: Seconds
     targets: tuple[Text, ...] | None = None
@@ -120,10 +120,10 @@ def exporter_table(exporter: Exporter[Any, Any, Any]) -> type[ExporterTable]:
         ConfigError: when an option has the name of a common key.
     """
     table = _with_options(ExporterTable, exporter.options, exporter.name, exporter.reads)
-    times = _times(exporter.every, exporter.deadline)
+    common = _times(exporter.every, exporter.deadline) | _enabled(exporter.on)
     targets = Field(default=None, description=f"names of targets of kind {exporter.reads}; all of them if unset")
     return create_model(
-        f"exporter_{exporter.name}", __base__=table, targets=(tuple[Text, ...] | None, targets), **times
+        f"exporter_{exporter.name}", __base__=table, targets=(tuple[Text, ...] | None, targets), **common
     )
 
 
@@ -154,7 +154,9 @@ def file_table(
     return create_model(
         "Quaywatch",
         __base__=FileTable,
-        exporters=_or_default(all_exporters, "all are on for the targets of their kind; tune or turn them off here"),
+        exporters=_or_default(
+            all_exporters, "most are on for targets of their kind; tune them here, turn them off or on"
+        ),
         probes=_or_default(all_probes, "a probe runs only where it stands here"),
     )
 
@@ -166,6 +168,11 @@ def _or_default(table: type[Table], description: str = "") -> Any:
 
 def _if_given(table: type[Table]) -> Any:
     return (Annotated[table | None, BeforeValidator(empty_is_default)], None)
+
+
+def _enabled(on: bool) -> dict[str, Any]:  # noqa: FBT001 - it is what it is about
+    description = _ENABLED if on else "true turns it on"
+    return {"enabled": (bool, Field(on, description=description))}
 
 
 def _times(every: float, deadline: float) -> dict[str, Any]:

@@ -40,11 +40,13 @@ class HttpAddress:
         url: scheme, host, port and the path that goes before every other.
         ca_file: certificates that are trusted instead of the system's.
         answer_within: seconds for one exchange, connecting included.
+        cookies: whether to send back the cookies that the server sets, as a visitor's browser does.
     """
 
     url: str
     ca_file: str | None = None
     answer_within: float = 5.0
+    cookies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class HttpServer:
             self._session = aiohttp.ClientSession(
                 # A kept connection that the server ends at the wrong moment would read as an outage.
                 connector=aiohttp.TCPConnector(ssl=_tls(self._address.ca_file), force_close=True),
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=aiohttp.CookieJar(unsafe=True) if self._address.cookies else aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT},
                 # The bound is ours: one deadline around each exchange.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),

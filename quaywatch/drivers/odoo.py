@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass, replace
@@ -69,9 +70,10 @@ class OdooServer:
 
     def __init__(self, address: OdooAddress, *, http: Exchanges | None = None) -> None:
         self._address = address
-        self._http = http or HttpServer(
-            HttpAddress(url=address.url, ca_file=address.ca_file, answer_within=address.answer_within)
-        )
+        place = HttpAddress(url=address.url, ca_file=address.ca_file, answer_within=address.answer_within)
+        self._http = http or HttpServer(place)
+        # A visitor without a cookie leaves a session's file at each visit before Odoo 16.
+        self._visitor = http or HttpServer(replace(place, cookies=True))
         self._version: int | None = None
         self._fields: dict[str, frozenset[str]] = {}
         self._janitor = _janitor(address, self._http)
@@ -126,13 +128,21 @@ class OdooServer:
             self._fields[model] = frozenset(await self._ask_fields(model))
         return self._fields[model]
 
+    async def get(self, path: str) -> HttpAnswer:
+        """The answer to a visitor's GET, whatever its status; nobody is logged in, and all visits are one session.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        return await self._visitor.get(path)
+
     def janitor(self) -> OdooServer | None:
         """The same database as the user who may delete, where one is configured."""
         return self._janitor
 
     async def close(self) -> None:
         """Let go of every connection; never raises, and is done after half a second at most."""
-        await self._http.close()
+        await asyncio.gather(self._visitor.close(), self._http.close())
 
     async def _transport(self) -> XmlRpc | Json2:
         wanted = self._address.transport

@@ -79,6 +79,16 @@ async def test_the_version_is_found(case: Case, erp: OdooServer) -> None:
     assert contract.database == case.server.database
 
 
+async def test_visits_are_one_session(case: Case, erp: OdooServer, world: World) -> None:
+    """A page is had without a login, and however often that happens, Odoo keeps one file of it at most."""
+    sessions = world.state / f"odoo{case.version}" / "data" / "sessions"
+    before = len(list(sessions.rglob("*.sess")))
+    for _ in range(3):
+        page = await erp.get("/web/login")
+        assert (page.status, b"password" in page.body) == (200, True)
+    assert len(list(sessions.rglob("*.sess"))) <= before + 1
+
+
 async def test_a_ping_logs_in(erp: OdooServer) -> None:
     """The probe user's credentials work."""
     await erp.ping()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from quaywatch.config import Settings, load, load_text
 from quaywatch.config.tables import OdooTable, PostgresTable
-from quaywatch.contract import Reach
+from quaywatch.contract import Reach, TargetKind
 from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
-from tests.unit.config.registry import EXPORTERS, PROBES, Depth, LockOptions, OrderOptions
+from tests.unit.config.registry import EXPORTERS, PROBES, Depth, LockOptions, NoOptions, OrderOptions, exporter
 
 HEAD = """
 environment: test
@@ -86,6 +87,14 @@ def test_a_reference_is_replaced(said: str, meant: str) -> None:
     text = HEAD.replace("environment: test", f'environment: "{said}"')
     given = load_text(text, "test.yaml", {"NAME": "value", "EMPTY": ""}, EXPORTERS, PROBES)
     assert given.environment == meant
+
+
+def test_an_exporter_may_be_off_until_it_is_turned_on() -> None:
+    """Its default is its own; the file decides."""
+    exporters = {**EXPORTERS, "queue": replace(exporter("queue", TargetKind.POSTGRES, NoOptions), on=False)}
+    for rest, names in (("", ["locks"]), ("exporters: {queue: {enabled: true}}", ["locks", "queue"])):
+        given = load_text(HEAD + rest, "test.yaml", {}, exporters, PROBES)
+        assert [task.exporter.name for task in given.exporters["db"]] == names
 
 
 def test_a_reference_gives_numbers_and_switches_too() -> None:

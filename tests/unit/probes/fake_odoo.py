@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from quaywatch.contract import Answer
 from quaywatch.errors import FaultError, PermissionDeniedError, TargetError
 
 NOW = datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - Odoo's times are naive UTC
@@ -103,6 +104,10 @@ class FakeOdoo:
         names = {"client_order_ref", "state", "create_date"}
         names |= {"locked"} if self.db.version >= 18 else set()
         return frozenset(names | ({"picking_ids"} if self.db.has_stock else set()))
+
+    async def get(self, path: str) -> Answer:
+        """No probe over RPC visits a page."""
+        raise AssertionError(path)
 
     def janitor(self) -> FakeOdoo | None:
         """The same database as the user who may delete."""
