@@ -130,13 +130,20 @@ def _apt_options(home: Path) -> list[str]:
     return [word for setting in settings for word in ("-o", setting)]
 
 
-def mmdebstrap(suites: Sequence[str], include: Sequence[str], into: Path, default_release: str | None = None) -> None:
+def mmdebstrap(
+    suites: Sequence[str],
+    include: Sequence[str],
+    into: Path,
+    default_release: str | None = None,
+    variant: str = "apt",
+) -> None:
     """Fill `into` with a Debian file system of the first of `suites`, with `include` installed.
 
-    With several suites `default_release` says whose packages win where both have one.
+    With several suites `default_release` says whose packages win where both have one. The variant `extract` only
+    unpacks `include` and what that depends on, which is quick, and enough for a program that needs no configuring.
     """
     release = [f'APT::Default-Release "{default_release}"'] if default_release else []
     options = [f"--aptopt={option}" for option in (*APT_OPTIONS, 'APT::Install-Recommends "false"', *release)]
     packages = f"--include={','.join(include)}"
     sources = [source_line(suite) for suite in suites]
-    run("mmdebstrap", "--mode=root", "--variant=apt", *options, packages, suites[0], into, *sources)
+    run("mmdebstrap", "--mode=root", f"--variant={variant}", *options, packages, suites[0], into, *sources)

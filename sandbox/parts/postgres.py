@@ -4,6 +4,7 @@ The servers refuse root, and their data may lie below a directory only root may 
 where its directory is mounted at `/var/lib/postgresql`, which no other process sees.
 """
 
+import pwd
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,6 @@ STANDBY = "standby"
 ODOO_ROLE = "odoo"
 ODOO_PASSWORD = "odoo"
 SLOT = "standby"
-_BIN = Path("/usr/lib/postgresql/15/bin")
 _HOME = Path("/var/lib/postgresql")
 _PASSWORD = "sandbox"
 # Durability costs time and buys nothing here; the rest is what a production server of Odoo would have.
@@ -71,6 +71,27 @@ class Postgres:
         return f"postgresql://{self.superuser}:{self.superuser_password}@{self.host}:{self.port}/{database}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """An installed PostgreSQL: this machine's, or that of the Debian file system below `root`."""
+
+    major: int
+    root: Path | None = None
+
+    def command(self, home: Path, program: str, *arguments: str) -> tuple[str, ...]:
+        """`program` as the user `postgres`, to whom `home` is `/var/lib/postgresql`."""
+        argv = [f"/usr/lib/postgresql/{self.major}/bin/{program}", *arguments]
+        if self.root is None:
+            return in_private_mounts(as_user("postgres", argv), {home: _HOME})
+        user = pwd.getpwnam("postgres")
+        chroot = ("chroot", f"--userspec={user.pw_uid}:{user.pw_gid}", "--groups=", str(self.root), *argv)
+        return in_private_mounts(chroot, {home: self.root / _HOME.relative_to("/"), Path("/dev"): self.root / "dev"})
+
+
+INSTALLED = Programs(major=15)
+"""What `prepare` installs."""
+
+
 class Replicated(Protocol):
     """What the standby needs of the world: whom to follow."""
 
@@ -87,23 +108,33 @@ def prepare(_progress: object) -> None:
 
 def start(services: Services, _world: object, _progress: object) -> Postgres:
     """Start the primary, its cluster made when there is none yet."""
-    server = Postgres(host=LOOPBACK, port=_port(services, PRIMARY))
-    data = services.state / PRIMARY / "data"
-    if not data.exists():
-        _initialise(data)
-        _serve(services, PRIMARY, server)
-        sql(server, _ROLES)
-    _serve(services, PRIMARY, server)
-    return server
+    return start_primary(services, PRIMARY, INSTALLED)
 
 
 def start_standby(services: Services, world: Replicated, _progress: object) -> Postgres:
     """Start the standby, copied from the primary when there is none yet; it follows through a slot of its own."""
-    server = replace(world.postgres, port=_port(services, STANDBY))
-    data = services.state / STANDBY / "data"
+    return start_follower(services, STANDBY, INSTALLED, world.postgres)
+
+
+def start_primary(services: Services, name: str, programs: Programs) -> Postgres:
+    """Start the service `name` as a primary, its cluster made when there is none yet."""
+    server = Postgres(host=LOOPBACK, port=_port(services, name))
+    data = services.state / name / "data"
     if not data.exists():
-        _copy(world.postgres, data)
-    _serve(services, STANDBY, server)
+        _initialise(programs, data)
+        _serve(services, name, programs, server)
+        sql(server, _ROLES)
+    _serve(services, name, programs, server)
+    return server
+
+
+def start_follower(services: Services, name: str, programs: Programs, primary: Postgres) -> Postgres:
+    """Start the service `name` as a standby of `primary`, copied from it when there is no copy yet."""
+    server = replace(primary, port=_port(services, name))
+    data = services.state / name / "data"
+    if not data.exists():
+        _copy(programs, primary, data)
+    _serve(services, name, programs, server)
     return server
 
 
@@ -154,22 +185,23 @@ def _port(services: Services, name: str) -> int:
     return services.ports(name).get("postgres") or free_port()
 
 
-def _initialise(data: Path) -> None:
+def _initialise(programs: Programs, data: Path) -> None:
     home = _owned(data.parent)
     password = home / "password"
     password.write_text(_PASSWORD)
     flags = ("--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres", "--auth=scram-sha-256")
-    _as_postgres(home, "initdb", *flags, f"--pwfile={_HOME / 'password'}", f"--pgdata={_HOME / 'data'}")
+    _as_postgres(programs, home, "initdb", *flags, f"--pwfile={_HOME / 'password'}", f"--pgdata={_HOME / 'data'}")
     rules = "".join(f"host {what} all {LOOPBACK}/32 scram-sha-256\n" for what in ("all", "replication"))
     (data / "pg_hba.conf").write_text(rules)
 
 
-def _copy(primary: Postgres, data: Path) -> None:
+def _copy(programs: Programs, primary: Postgres, data: Path) -> None:
     home = _owned(data.parent)
     sql(primary, f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{SLOT}'")
     flags = ("--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--create-slot", f"--slot={SLOT}")
     try:
-        _as_postgres(home, "pg_basebackup", *flags, f"--dbname={line_to(primary)}", f"--pgdata={_HOME / 'data'}")
+        arguments = (*flags, f"--dbname={line_to(primary)}", f"--pgdata={_HOME / 'data'}")
+        _as_postgres(programs, home, "pg_basebackup", *arguments)
     except SandboxError:
         shutil.rmtree(data, ignore_errors=True)
         raise
@@ -181,20 +213,16 @@ def _owned(home: Path) -> Path:
     return home
 
 
-def _as_postgres(home: Path, program: str, *arguments: str) -> None:
-    run(*_inside(home, program, *arguments), cwd=Path("/"))
+def _as_postgres(programs: Programs, home: Path, program: str, *arguments: str) -> None:
+    run(*programs.command(home, program, *arguments), cwd=Path("/"))
 
 
-def _inside(home: Path, program: str, *arguments: str) -> tuple[str, ...]:
-    return in_private_mounts(as_user("postgres", [str(_BIN / program), *arguments]), {home: _HOME})
-
-
-def _serve(services: Services, name: str, server: Postgres) -> None:
+def _serve(services: Services, name: str, programs: Programs, server: Postgres) -> None:
     settings = {**_SETTINGS, "port": str(server.port), "cluster_name": name}
     flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
     spec = Spec(
         name=name,
-        argv=_inside(services.state / name, "postgres", "-D", str(_HOME / "data"), *flags),
+        argv=programs.command(services.state / name, "postgres", "-D", str(_HOME / "data"), *flags),
         ports={"postgres": server.port},
         cwd=Path("/"),
         ready=partial(_answers, server),
