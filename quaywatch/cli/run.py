@@ -85,15 +85,11 @@ async def _serve(path: Path, environ: Mapping[str, str]) -> None:
     stopping = asyncio.create_task(signals.stopped())
     await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
     following.cancel()
+    await asyncio.wait({following}, timeout=_MARGIN)
+    stopping.cancel()
     await running.stop()
-    await _ended(following)
-
-
-async def _ended(following: asyncio.Task[None]) -> None:
-    """Pass on the defect that ended the following of the configuration, if one did."""
-    await asyncio.wait({following})
-    if not following.cancelled():
-        following.result()
+    if following.done() and not following.cancelled():
+        following.result()  # nothing but a defect ends it
 
 
 class Running:
