@@ -22,7 +22,7 @@ $(STAMP): locks/dev.txt pyproject.toml $(VENV)/bin/pip
 
 check: install ## format, lint, types; writes nothing
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 
 fix: install ## format, and mend what the linter can mend

@@ -9,7 +9,6 @@ from collections import Counter
 from types import ModuleType
 
 import pytest
-from quaywatch.runtime import catalogue as runtime
 
 import exporters
 import probes
@@ -17,6 +16,7 @@ from exporters import EXPORTERS
 from otel_config import catalogue as telemetry
 from probes import PROBES
 from quaywatch.contract import Exporter, Metric, Probe, Stability
+from quaywatch.runtime import catalogue as runtime
 
 RECORDS = [*EXPORTERS, *PROBES]
 
