@@ -20,7 +20,7 @@ exit codes:
   3  the agent itself
 """
 _EXAMPLES: Final = """\
-commands:
+what for:
   operate    run, check
   try out    once, probe, sweep
   look up    list, config, rules, dashboards, completion
