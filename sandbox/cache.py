@@ -146,4 +146,6 @@ def mmdebstrap(
     options = [f"--aptopt={option}" for option in (*APT_OPTIONS, 'APT::Install-Recommends "false"', *release)]
     packages = f"--include={','.join(include)}"
     sources = [source_line(suite) for suite in suites]
-    run("mmdebstrap", "--mode=root", f"--variant={variant}", *options, packages, suites[0], into, *sources)
+    # It ends with us, and its mounts with it, so that nobody sweeps a killed build that goes on or through a mount.
+    private = ("setpriv", "--pdeathsig=TERM", "unshare", "--mount")
+    run(*private, "mmdebstrap", "--mode=root", f"--variant={variant}", *options, packages, suites[0], into, *sources)
