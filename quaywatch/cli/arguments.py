@@ -141,7 +141,9 @@ def _sweep(commands: Any) -> None:
 
 def _list(commands: Any) -> None:
     command = _command(commands, "list", "list exporters, probes and metrics", module="list_")
-    command.add_argument("what", choices=("exporters", "probes", "metrics"), nargs="?", default="exporters")
+    command.add_argument(
+        "what", choices=("exporters", "probes", "metrics"), nargs="?", help="default: exporters and probes"
+    )
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print a page of documentation")

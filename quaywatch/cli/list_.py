@@ -17,15 +17,23 @@ Record = dict[str, Any]
 
 
 def execute(arguments: Namespace, console: Console, _environ: Mapping[str, str]) -> int:
-    """Print the list that is asked for, in the form that is asked for."""
-    records = {"exporters": _exporters, "probes": _probes, "metrics": _metrics}[arguments.what]()
+    """Print the lists that are asked for, in the form that is asked for; exporters and probes when none is named."""
+    lists = {"exporters": _exporters, "probes": _probes, "metrics": _metrics}
+    records = {what: lists[what]() for what in ([arguments.what] if arguments.what else ["exporters", "probes"])}
     if arguments.json:
-        console.json(records)
+        console.json(records[arguments.what] if arguments.what else records)
     elif arguments.markdown:
-        console.say(markdown(arguments.what, records).rstrip())
+        console.say("\n".join(markdown(what, some) for what, some in records.items()).rstrip())
     else:
-        console.table(list(records[0]), [[_word(value) for value in record.values()] for record in records])
+        _print(records, console)
     return 0
+
+
+def _print(records: Mapping[str, Sequence[Record]], console: Console) -> None:
+    for number, some in enumerate(records.values()):
+        if number:
+            console.say("")
+        console.table(list(some[0]), [[_word(value) for value in record.values()] for record in some])
 
 
 def markdown(what: str, records: Sequence[Record]) -> str:
