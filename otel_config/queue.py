@@ -87,10 +87,10 @@ class BatchQueue:
             return None
 
     async def remove(self, waiting: Waiting) -> None:
-        """The batch is done with, whatever became of it."""
+        """The batch is done with, whatever became of it. The queue is drained only when the disk is, too."""
+        await self._delete(waiting)
         self.release()
         self._forget(waiting)
-        await self._delete(waiting)
 
     def release(self) -> None:
         """The head was not delivered: it waits on, like the others."""
