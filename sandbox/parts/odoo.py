@@ -150,6 +150,8 @@ def start(edition: Edition, services: Services, world: Stored, _progress: object
     fresh = not services.alive(edition.name)
     if not postgres.has_database(world.postgres, edition.name):
         _restore(edition, world.postgres, services.state / edition.name)
+    # Not in the template: what the exporters read changes more often than that.
+    grants.grant(world.postgres, edition.name)
     if fresh:
         jobs.put_pending(world.postgres, edition.name, mark="later", count=2, ahead=_JOBS_AHEAD)
     url = _serve(edition, services, world.postgres)
@@ -175,7 +177,6 @@ def _build_template(edition: Edition, part: Path) -> None:
         jobs.run_test_jobs(url, edition.name, seed.ADMIN, server)
         services.stop(edition.name)
         api_key.put(server, edition.name, seed.PROBE[0])
-        grants.grant(server, edition.name)
         dump = ("pg_dump", "--format=directory", "--jobs=2", "--compress=1", f"--file={part / 'dump'}")
         run(*dump, server.superuser_dsn(edition.name))
         shutil.copytree(home / "data" / "filestore" / edition.name, part / "filestore")
