@@ -9,12 +9,30 @@ from quaywatch.contract import Exporter
 from .odoo_queue import EXPORTER as ODOO_QUEUE
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
+from .redis_cluster import EXPORTER as REDIS_CLUSTER
+from .redis_keyspace import EXPORTER as REDIS_KEYSPACE
+from .redis_latency import EXPORTER as REDIS_LATENCY
 from .redis_memory import EXPORTER as REDIS_MEMORY
+from .redis_persistence import EXPORTER as REDIS_PERSISTENCE
+from .redis_queues import EXPORTER as REDIS_QUEUES
+from .redis_replication import EXPORTER as REDIS_REPLICATION
+from .redis_sentinel import EXPORTER as REDIS_SENTINEL
+from .redis_slowlog import EXPORTER as REDIS_SLOWLOG
+from .redis_stats import EXPORTER as REDIS_STATS
 
 EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_LOCKS,
     POSTGRES_REPLICATION,
     REDIS_MEMORY,
     ODOO_QUEUE,
+    REDIS_STATS,
+    REDIS_LATENCY,
+    REDIS_SLOWLOG,
+    REDIS_PERSISTENCE,
+    REDIS_REPLICATION,
+    REDIS_KEYSPACE,
+    REDIS_QUEUES,
+    REDIS_SENTINEL,
+    REDIS_CLUSTER,
 )
 """Every exporter that comes in the box."""

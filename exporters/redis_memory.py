@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
 from quaywatch.contract import Exporter, Kind, Metric, Redis, Sample, TargetKind
-from quaywatch.errors import ParseError
+
+from .redis_info import number, plain
 
 USED = Metric("redis.memory.used", Kind.GAUGE, "By", "Memory that Redis has allocated.")
 PEAK = Metric("redis.memory.peak", Kind.GAUGE, "By", "The most memory that Redis ever had allocated since its start.")
@@ -64,29 +65,18 @@ async def collect(server: Redis, _options: Options, _state: None) -> AsyncIterat
         ParseError: when a number is none.
     """
     info = await server.info("memory", "stats", "server")
-    for key, metric in _PLAIN.items():
-        if key in info:
-            yield metric(_number(info, key))
-    for sample in _derived(info):
+    for sample in (*plain(info, _PLAIN), *_derived(info)):
         yield sample
 
 
 def _derived(info: Mapping[str, str]) -> Iterator[Sample]:
     if "maxmemory_policy" in info:
         yield POLICY(1, info["maxmemory_policy"])
-    limit = _number(info, "maxmemory") if "maxmemory" in info else 0
+    limit = number(info, "maxmemory") if "maxmemory" in info else 0
     if limit > 0 and "used_memory" in info:
         # Buffers for replicas and the append-only file do not count when Redis decides whether to evict.
-        spared = _number(info, "mem_not_counted_for_evict") if "mem_not_counted_for_evict" in info else 0
-        yield UTILIZATION(max(0, _number(info, "used_memory") - spared) / limit)
-
-
-def _number(info: Mapping[str, str], key: str) -> int | float:
-    text = info[key]
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError as error:
-        raise ParseError(f"INFO says {key}:{text[:40]!r}, a number was expected") from error
+        spared = number(info, "mem_not_counted_for_evict") if "mem_not_counted_for_evict" in info else 0
+        yield UTILIZATION(max(0, number(info, "used_memory") - spared) / limit)
 
 
 EXPORTER: Exporter[Redis, Options, None] = Exporter(

@@ -283,6 +283,10 @@ class Redis(Driver, Protocol):
         """One read command's answer."""
         ...
 
+    async def pipeline(self, *commands: Sequence[str | int]) -> Sequence[Any]:
+        """The answers of several read commands in one round trip; a `TargetError` in place of one that was refused."""
+        ...
+
 
 class Answer(Protocol):
     """A whole answer to an HTTP request; ``seconds`` from the request to its last byte."""

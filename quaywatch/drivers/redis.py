@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -110,6 +110,21 @@ class _Line(Connection):
             await self.close()
             raise
 
+    async def ask_all(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        """The commands' answers in their order, sent in one go; a refusal stands in its command's place."""
+        try:
+            await self.send_packed_command(self.pack_commands(commands))
+            return [await self._answer() for _ in commands]
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _answer(self) -> Any:
+        try:
+            return await self.read_response()
+        except exceptions.ResponseError as error:
+            return error
+
 
 class RedisServer:
     """A Redis or Valkey server."""
@@ -145,9 +160,29 @@ class RedisServer:
             with self._errors(str(words[0])):
                 return await line.ask(*words)
 
+    async def pipeline(self, *commands: Sequence[str | int]) -> Sequence[Any]:
+        """The answers of several read commands in one round trip.
+
+        The error of a command that the server refused stands in its place, so that the others' answers are kept.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds for all of them together.
+        """
+        if not commands:
+            return ()
+        async with deadline(self._address.answer_within, f"{self._address.where}: reading"), self._kept.turn() as line:
+            with self._errors(str(commands[0][0])):
+                answers = await line.ask_all(commands)
+        return [self._told(answer, str(words[0])) for answer, words in zip(answers, commands, strict=True)]
+
     async def close(self) -> None:
         """Let go of the connection; never raises, never waits."""
         await self._kept.close()
+
+    def _told(self, answer: Any, command: str) -> Any:
+        if not isinstance(answer, exceptions.ResponseError):
+            return answer
+        return redis_error(answer, where=self._address.where, user=self._address.username, command=command)
 
     async def _connect(self) -> _Line:
         address = self._address

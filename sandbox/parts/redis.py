@@ -1,8 +1,11 @@
 """Redis: one server with a password and a limit, in memory only."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedRWPair
 from pathlib import Path
 
 from sandbox.host import require
@@ -63,11 +66,26 @@ def _answers(server: Redis) -> bool:
 
 def command(server: Redis, *words: str) -> str:
     """The first line that Redis answers to one command, in its wire format: `+OK`, `-OOM ...`, `:3`, `$5`."""
+    with _asked(server, words) as wire:
+        return wire.readline().decode().rstrip()
+
+
+def info(server: Redis, section: str) -> dict[str, str]:
+    """What Redis reports in one section of `INFO`."""
+    with _asked(server, ("INFO", section)) as wire:
+        size = int(wire.readline().removeprefix(b"$"))
+        lines = wire.read(size).decode().splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+@contextmanager
+def _asked(server: Redis, words: tuple[str, ...]) -> Iterator[BufferedRWPair]:
+    """The answer to one command, to be read on."""
     with socket.create_connection((server.host, server.port), timeout=10) as line, line.makefile("rwb") as wire:
         wire.write(_encoded(("AUTH", server.password)) + _encoded(words))
         wire.flush()
         wire.readline()
-        return wire.readline().decode().rstrip()
+        yield wire
 
 
 def _encoded(words: tuple[str, ...]) -> bytes:

@@ -109,6 +109,21 @@ async def test_a_denied_command_tells_what_allows_it(
     await cache.command("ACL", "DELUSER", "watcher")
 
 
+async def test_a_pipeline_is_one_round_trip_with_an_answer_for_each(cache: RedisServer) -> None:
+    """A command that is refused gets its error in its own place; the connection and the others' answers stay."""
+    await cache.command("SET", "piped", "x")
+    before = await cache.command("CLIENT", "ID")
+    value, refused, absent, number = await cache.pipeline(
+        ("GET", "piped"), ("LLEN", "piped"), ("GET", "no such key"), ("STRLEN", "piped")
+    )
+    assert (value, absent, number) == ("x", None, 1)
+    assert isinstance(refused, FaultError)
+    assert refused.code == "WRONGTYPE"
+    assert await cache.pipeline() == ()
+    assert await cache.command("CLIENT", "ID") == before
+    await cache.command("DEL", "piped")
+
+
 async def test_errors_of_the_server_leave_the_connection(cache: RedisServer) -> None:
     """An unknown command and a misused key are told apart, on the same connection."""
     before = await cache.command("CLIENT", "ID")

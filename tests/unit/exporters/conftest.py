@@ -27,10 +27,11 @@ class CannedPostgres:
 
 
 class CannedRedis:
-    """A server with one canned ``INFO``."""
+    """A server with one canned ``INFO``; a command it was not told of is a mistake of the exporter."""
 
-    def __init__(self, info: Mapping[str, str]) -> None:
+    def __init__(self, info: Mapping[str, str], answers: Mapping[tuple[str | int, ...], Any] | None = None) -> None:
         self._info = info
+        self._answers = answers or {}
 
     async def ping(self) -> None:
         """It is there."""
@@ -43,8 +44,15 @@ class CannedRedis:
         return self._info
 
     async def command(self, *words: str | int) -> Any:
-        """No exporter should need one."""
-        raise AssertionError(words)
+        """The canned answer; an error is raised."""
+        answer = self._answers[words]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def pipeline(self, *commands: Sequence[str | int]) -> Sequence[Any]:
+        """The canned answers, errors among them."""
+        return [self._answers[tuple(words)] for words in commands]
 
 
 @pytest.fixture
@@ -54,8 +62,8 @@ def postgres() -> Callable[..., Postgres]:
 
 
 @pytest.fixture
-def redis() -> Callable[[Mapping[str, str]], Redis]:
-    """Makes a server from its ``INFO``."""
+def redis() -> Callable[..., Redis]:
+    """Makes a server from its ``INFO`` and its answers by command."""
     return CannedRedis
 
 
