@@ -6,6 +6,7 @@ from typing import Any
 
 from quaywatch.contract import Exporter
 
+from .odoo_cron import EXPORTER as ODOO_CRON
 from .odoo_queue import EXPORTER as ODOO_QUEUE
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
@@ -25,6 +26,7 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_REPLICATION,
     REDIS_MEMORY,
     ODOO_QUEUE,
+    ODOO_CRON,
     REDIS_STATS,
     REDIS_LATENCY,
     REDIS_SLOWLOG,
