@@ -7,7 +7,10 @@ from typing import Any
 from quaywatch.contract import Exporter
 
 from .odoo_cron import EXPORTER as ODOO_CRON
+from .odoo_edi import EXPORTER as ODOO_EDI
+from .odoo_mail import EXPORTER as ODOO_MAIL
 from .odoo_queue import EXPORTER as ODOO_QUEUE
+from .odoo_sms import EXPORTER as ODOO_SMS
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
 from .redis_cluster import EXPORTER as REDIS_CLUSTER
@@ -27,6 +30,9 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_CRON,
+    ODOO_MAIL,
+    ODOO_SMS,
+    ODOO_EDI,
     REDIS_STATS,
     REDIS_LATENCY,
     REDIS_SLOWLOG,
