@@ -9,6 +9,8 @@ from quaywatch.contract import Exporter
 from .odoo_cron import EXPORTER as ODOO_CRON
 from .odoo_edi import EXPORTER as ODOO_EDI
 from .odoo_mail import EXPORTER as ODOO_MAIL
+from .odoo_orders import EXPORTER as ODOO_ORDERS
+from .odoo_pickings import EXPORTER as ODOO_PICKINGS
 from .odoo_queue import EXPORTER as ODOO_QUEUE
 from .odoo_sms import EXPORTER as ODOO_SMS
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
@@ -33,6 +35,8 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     ODOO_MAIL,
     ODOO_SMS,
     ODOO_EDI,
+    ODOO_ORDERS,
+    ODOO_PICKINGS,
     REDIS_STATS,
     REDIS_LATENCY,
     REDIS_SLOWLOG,

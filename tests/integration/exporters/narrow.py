@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from quaywatch.contract import Exporter
+from quaywatch.contract import Exporter, Grant
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
 from quaywatch.secret import Secret
 from sandbox.parts.postgres import Postgres, sql
@@ -24,14 +25,15 @@ select format('grant select (%s) on public.%I to {role}', string_agg(column_name
 """
 
 
-def role_of(exporter: Exporter[Any, Any, Any], server: Postgres, *databases: str) -> str:
-    """The role, made where it is not there; its name is its password."""
-    role = f"only_{exporter.name}"
-    sql(server, _ROLE.format(role=role))
-    for database in databases:
-        for grant in exporter.grants:
-            columns = ", ".join(f"'{column}'" for column in grant.columns)
-            sql(server, _GRANT.format(role=role, table=grant.table, columns=columns), database)
+@cache
+def role_of(exporter: str, grants: tuple[Grant, ...], server: Postgres, database: str) -> str:
+    """The role of an exporter, made where it is not there; its name is its password."""
+    role = f"only_{exporter}"
+    statements = [_ROLE.format(role=role)]
+    for grant in grants:
+        columns = ", ".join(f"'{column}'" for column in grant.columns)
+        statements.append(_GRANT.format(role=role, table=grant.table, columns=columns))
+    sql(server, "".join(statements), database)
     return role
 
 
@@ -39,7 +41,7 @@ async def visited(
     exporter: Exporter[Any, Any, Any], server: Postgres, database: str, read: Read, *others: Any
 ) -> Reading:
     """One reading by the exporter's own role; ``others`` are its options and state."""
-    role = role_of(exporter, server, database)
+    role = role_of(exporter.name, exporter.grants, server, database)
     address = PostgresAddress(host=server.host, port=server.port, user=role, password=Secret(role))
     cluster = PostgresCluster(address)
     try:
