@@ -9,9 +9,12 @@ from quaywatch.contract import Exporter
 from .odoo_cron import EXPORTER as ODOO_CRON
 from .odoo_edi import EXPORTER as ODOO_EDI
 from .odoo_mail import EXPORTER as ODOO_MAIL
+from .odoo_modules import EXPORTER as ODOO_MODULES
 from .odoo_orders import EXPORTER as ODOO_ORDERS
 from .odoo_pickings import EXPORTER as ODOO_PICKINGS
 from .odoo_queue import EXPORTER as ODOO_QUEUE
+from .odoo_queue_channels import EXPORTER as ODOO_QUEUE_CHANNELS
+from .odoo_sessions import EXPORTER as ODOO_SESSIONS
 from .odoo_sms import EXPORTER as ODOO_SMS
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
@@ -31,12 +34,15 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_REPLICATION,
     REDIS_MEMORY,
     ODOO_QUEUE,
+    ODOO_QUEUE_CHANNELS,
     ODOO_CRON,
     ODOO_MAIL,
     ODOO_SMS,
     ODOO_EDI,
     ODOO_ORDERS,
     ODOO_PICKINGS,
+    ODOO_MODULES,
+    ODOO_SESSIONS,
     REDIS_STATS,
     REDIS_LATENCY,
     REDIS_SLOWLOG,

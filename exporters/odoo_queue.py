@@ -38,6 +38,9 @@ STUCK = Metric(
 FAILED = Metric(
     "odoo.queue.failed.recent", Kind.GAUGE, "{job}", "Failed jobs that were started within the last hour.", ("channel",)
 )
+RETRYING = Metric(
+    "odoo.queue.retrying", Kind.UPDOWN, "{job}", "Live jobs that were tried before and are tried again.", ("channel",)
+)
 RUNNER = Metric(
     "odoo.queue.runner.alive",
     Kind.GAUGE,
@@ -45,7 +48,7 @@ RUNNER = Metric(
     "1 when a job runner holds this database's lock, else 0. Absent before Odoo 16, whose runner takes no lock.",
 )
 
-GRANTS = (Grant("queue_job", ("channel", "state", "eta", "date_created", "date_enqueued", "date_started")),)
+GRANTS = (Grant("queue_job", ("channel", "state", "eta", "date_created", "date_enqueued", "date_started", "retry")),)
 
 INSTALLED = """
 select to_regclass('public.queue_job') is not null as queue,
@@ -60,7 +63,8 @@ select coalesce(channel, '') as channel,
            filter (where state = 'pending' and coalesce(eta, now) <= now))::float8 as due,
        extract(epoch from max(now - coalesce(date_started, date_enqueued))
            filter (where state in ('enqueued', 'started')))::float8 as stuck,
-       count(*) filter (where state = 'failed' and date_started >= now - interval '1 hour') as failed_recently
+       count(*) filter (where state = 'failed' and date_started >= now - interval '1 hour') as failed_recently,
+       count(*) filter (where retry > 0 and state <> 'failed') as retrying
   from public.queue_job, clock
  where state in ('wait_dependencies', 'pending', 'enqueued', 'started', 'failed')
  group by 1, 2
@@ -89,6 +93,8 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
     for row in rows:
         for sample in _jobs(row):
             yield sample
+    for channel in {row["channel"] for row in rows}:
+        yield RETRYING(sum(row["retrying"] for row in rows if row["channel"] == channel), channel)
     if installed["runner_lock"]:
         (runner,) = await session.fetch(RUNNER_LOCK)
         yield RUNNER(int(runner["alive"]))
@@ -109,7 +115,7 @@ def _jobs(row: Row) -> Iterator[Sample]:
 EXPORTER: Exporter[Postgres, Options, None] = Exporter(
     name="odoo_queue",
     reads=TargetKind.POSTGRES,
-    metrics=(LIVE, JOBS, OLDEST, STUCK, FAILED, RUNNER),
+    metrics=(LIVE, JOBS, OLDEST, STUCK, FAILED, RETRYING, RUNNER),
     options=Options,
     collect=collect,
     state=lambda: None,

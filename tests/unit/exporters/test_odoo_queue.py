@@ -21,7 +21,7 @@ def installed(*, queue: bool = True, runner_lock: bool = False) -> list[Row]:
 
 def jobs(state: str, count: int, **others: Any) -> Row:
     """The jobs of one state in the channel ``root``."""
-    ages = {"due": None, "stuck": None, "failed_recently": 0}
+    ages = {"due": None, "stuck": None, "failed_recently": 0, "retrying": 0}
     return {"channel": "root", "state": state, "jobs": count, **ages, **others}
 
 
@@ -36,10 +36,10 @@ async def test_an_empty_queue_is_a_measured_zero(postgres: Make, read: Read) -> 
 
 
 async def test_what_waits_is_stuck_and_has_failed(postgres: Make, read: Read) -> None:
-    """Counts by state, the oldest due job, the longest started one, the recent failures."""
+    """Row 29: counts by state, the oldest due job, the longest started one, the recent failures."""
     rows = [
-        jobs("pending", 40, due=90.0),
-        jobs("started", 2, stuck=3600.0),
+        jobs("pending", 40, due=90.0, retrying=3),
+        jobs("started", 2, stuck=3600.0, retrying=1),
         jobs("failed", 7, failed_recently=1),
         jobs("wait_dependencies", 1),
     ]
@@ -52,6 +52,7 @@ async def test_what_waits_is_stuck_and_has_failed(postgres: Make, read: Read) ->
         ("odoo.queue.jobs", "root", "failed"): 7,
         ("odoo.queue.failed.recent", "root"): 1,
         ("odoo.queue.jobs", "root", "wait_dependencies"): 1,
+        ("odoo.queue.retrying", "root"): 4,
     }
 
 
@@ -65,7 +66,7 @@ async def test_a_clock_ahead_makes_no_negative_age(postgres: Make, read: Read) -
 
 @pytest.mark.parametrize("alive", [True, False])
 async def test_the_runner_is_known_where_it_takes_a_lock(alive: bool, postgres: Make, read: Read) -> None:  # noqa: FBT001 - a case
-    """From Odoo 16 on a dead runner is a 0; before, nothing is said."""
+    """Row 30: from Odoo 16 on a dead runner is a 0; before, nothing is said."""
     answers = {INSTALLED: installed(runner_lock=True), JOBS_NOW: [], RUNNER_LOCK: [{"alive": alive}]}
     assert (await read(EXPORTER, postgres(answers)))["odoo.queue.runner.alive",] == int(alive)
 
