@@ -142,7 +142,7 @@ select count(*) as late, extract(epoch from max(now - t.call_at))::float8 as lon
 PROGRESS = """
 select count(distinct cron_id) as crons
   from public.ir_cron_progress
- where timed_out_counter > 0 and create_date >= (clock_timestamp() at time zone 'utc') - interval '1 day'
+ where timed_out_counter > 0 and create_date >= (now() at time zone 'utc') - interval '1 day'
 """
 MODULES = """
 select exists (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Sample, TargetKind
 
 from . import odoo_probes
-from .odoo_tables import columns
+from .odoo_tables import NOW, columns
 
 RECENT = Metric(
     "odoo.orders.confirmed.recent", Kind.GAUGE, "{order}", "Orders confirmed within the last hour, but for the probes'."
@@ -45,26 +45,23 @@ GRANTS = (
     Grant("stock_move", ("state", "sale_line_id")),
 )
 
-HEARTBEAT = """
-with clock as (select clock_timestamp() at time zone 'utc' as now)
+_HEARTBEAT = """
 select (select count(*)
           from public.sale_order o
-         where o.state in ('sale', 'done') and o.date_order > now - interval '1 hour' and o.date_order <= now
+         where o.state in ('sale', 'done') and o.date_order > :now - interval '1 hour' and o.date_order <= :now
            and not :own) as recent,
-       extract(epoch from now - (
+       extract(epoch from :now - (
            select o.date_order
              from public.sale_order o
-            where o.state in ('sale', 'done') and o.date_order <= now and not :own
+            where o.state in ('sale', 'done') and o.date_order <= :now and not :own
             order by o.date_order desc
             limit 1))::float8 as last
-  from clock
-""".replace(":own", odoo_probes.ORDER_IS_OWN)
-WITHOUT_DELIVERY = """
-with clock as (select clock_timestamp() at time zone 'utc' as now)
-select count(*) as orders, extract(epoch from max(now - o.date_order))::float8 as oldest
-  from clock, public.sale_order o
+"""
+_WITHOUT_DELIVERY = """
+select count(*) as orders, extract(epoch from max(:now - o.date_order))::float8 as oldest
+  from public.sale_order o
  where o.state in ('sale', 'done') and not :own
-   and o.date_order >= now - make_interval(secs => $2) and o.date_order < now - make_interval(secs => $3)
+   and o.date_order >= :now - make_interval(secs => $2) and o.date_order < :now - make_interval(secs => $3)
    and exists (
        select from public.sale_order_line l
          join public.product_product p on p.id = l.product_id
@@ -74,8 +71,12 @@ select count(*) as orders, extract(epoch from max(now - o.date_order))::float8 a
        select from public.sale_order_line l
          join public.stock_move m on m.sale_line_id = l.id and m.state <> 'cancel'
         where l.order_id = o.id)
-""".replace(":own", odoo_probes.ORDER_IS_OWN)
+"""
 """By the order's date, its lines and their moves, all of which are indexed in every version."""
+HEARTBEAT, WITHOUT_DELIVERY = (
+    statement.replace(":own", odoo_probes.ORDER_IS_OWN).replace(":now", NOW)
+    for statement in (_HEARTBEAT, _WITHOUT_DELIVERY)
+)
 
 
 @dataclass(frozen=True, slots=True)

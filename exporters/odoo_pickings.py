@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Row, Sample, TargetKind
 
 from . import odoo_probes
-from .odoo_tables import columns
+from .odoo_tables import NOW, columns
 
 OPEN = Metric(
     "odoo.pickings.open",
@@ -72,50 +72,59 @@ GRANTS = (
     Grant("delivery_carrier", ("id", "delivery_type")),
 )
 
-_OWN = f"""(coalesce(p.partner_id, 0) = any($1::int[])
-        or exists (select from public.sale_order o where o.id = p.sale_id and {odoo_probes.ORDER_IS_OWN}))"""
-_OWN_WITHOUT_ORDERS = "(coalesce(p.partner_id, 0) = any($1::int[]))"
 _TO_DO = """
-with clock as (select clock_timestamp() at time zone 'utc' as now)
 select t.code as type,
        case p.state when 'assigned' then 'ready' else 'waiting' end as state,
        count(*) as pickings,
-       count(*) filter (where p.scheduled_date < now - make_interval(secs => $2)) as late,
-       extract(epoch from max(now - p.scheduled_date))::float8 as longest
-  from clock, public.stock_picking p
+       count(*) filter (where p.scheduled_date < :now - make_interval(secs => $2)) as late,
+       extract(epoch from max(:now - p.scheduled_date))::float8 as longest
+  from public.stock_picking p
   join public.stock_picking_type t on t.id = p.picking_type_id
+  :orders
  where p.state in ('waiting', 'confirmed', 'assigned') and not :own
  group by 1, 2
 """
 _DONE = """
-with clock as (select clock_timestamp() at time zone 'utc' as now)
 select t.code as type,
-       count(*) filter (where p.date_done > now - interval '1 hour') as recent,
-       extract(epoch from now - max(p.date_done))::float8 as last
-  from clock, public.stock_picking p
+       count(*) filter (where p.date_done > :now - interval '1 hour') as recent,
+       extract(epoch from :now - max(p.date_done))::float8 as last
+  from public.stock_picking p
   join public.stock_picking_type t on t.id = p.picking_type_id
- where p.state = 'done' and p.scheduled_date >= now - make_interval(secs => $2) and p.date_done <= now and not :own
- group by 1, now
+  :orders
+ where p.state = 'done' and p.scheduled_date >= :now - make_interval(secs => $2) and p.date_done <= :now and not :own
+ group by 1
 """
-_UNTRACKED = """
-select c.delivery_type as connector, count(p.id) as pickings
+_LACKING = """
+select c.delivery_type as connector, count(lacking.id) as pickings
   from public.delivery_carrier c
-  left join (public.stock_picking p
-             join public.stock_picking_type t on t.id = p.picking_type_id and t.code = 'outgoing')
-    on p.carrier_id = c.id and p.state = 'done' and coalesce(p.carrier_tracking_ref, '') = ''
-       and p.scheduled_date >= (clock_timestamp() at time zone 'utc') - make_interval(secs => $2)
-       and p.date_done >= (clock_timestamp() at time zone 'utc') - interval '1 day'
-       and not :own
+  left join (
+       select p.id, p.carrier_id
+         from public.stock_picking p
+         join public.stock_picking_type t on t.id = p.picking_type_id and t.code = 'outgoing'
+         :orders
+        where p.state = 'done' and coalesce(p.carrier_tracking_ref, '') = '' and not :own
+          and p.scheduled_date >= :now - make_interval(secs => $2) and p.date_done >= :now - interval '1 day') lacking
+    on lacking.carrier_id = c.id
  where c.delivery_type not in ('fixed', 'base_on_rule')
  group by 1
 """
 """Carriers of these two types compute a price and speak to nobody."""
-TYPES = "select distinct code as type from public.stock_picking_type where active"
-TO_DO, DONE_LATELY, LACKING = (statement.replace(":own", _OWN) for statement in (_TO_DO, _DONE, _UNTRACKED))
+
+
+def _complete(statement: str, orders: str, own: str) -> str:
+    """A statement with what it looks at."""
+    return statement.replace(":orders", orders).replace(":own", own).replace(":now", NOW)
+
+
+_BY_PARTNER = "coalesce(p.partner_id = any($1::int[]), false)"
+_ORDERS = "left join public.sale_order o on o.id = p.sale_id"
+_BY_ORDER = f"({_BY_PARTNER} or coalesce({odoo_probes.ORDER_IS_OWN}, false))"
+TO_DO, DONE_LATELY, LACKING = (_complete(statement, _ORDERS, _BY_ORDER) for statement in (_TO_DO, _DONE, _LACKING))
 TO_DO_WITHOUT_ORDERS, DONE_WITHOUT_ORDERS, LACKING_WITHOUT_ORDERS = (
-    statement.replace(":own", _OWN_WITHOUT_ORDERS) for statement in (_TO_DO, _DONE, _UNTRACKED)
+    _complete(statement, "", _BY_PARTNER) for statement in (_TO_DO, _DONE, _LACKING)
 )
 """The same where transfers know no order: stock without sales."""
+TYPES = "select distinct code as type from public.stock_picking_type where active"
 
 _STATES = ("waiting", "ready")
 

@@ -41,14 +41,14 @@ EXCLUDED = "select id from public.res_users where login = any($1::text[])"
 _ONLINE = """
 select count(distinct user_id) as users
   from public.:presence
- where last_poll > (clock_timestamp() at time zone 'utc') - interval '2 minutes' and user_id <> all($1::int[])
+ where last_poll > (now() at time zone 'utc') - interval '2 minutes' and user_id <> all($1::int[])
 """
 ONLINE_MAIL = _ONLINE.replace(":presence", "mail_presence")
 ONLINE_BUS = _ONLINE.replace(":presence", "bus_presence")
 DEVICES = """
 select count(distinct session_identifier) as sessions, count(distinct user_id) as users
   from public.res_device_log
- where last_activity > (clock_timestamp() at time zone 'utc') - interval '2 hours'
+ where last_activity > (now() at time zone 'utc') - interval '2 hours'
    and revoked is not true and user_id <> all($1::int[])
 """
 

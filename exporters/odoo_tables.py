@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from quaywatch.contract import Postgres
 
+NOW = "(now() at time zone 'utc')"
+"""Odoo's present: UTC without a time zone. The start of the statement, unlike the clock, is looked up in an index."""
 COLUMNS = """
 select c.relname as "table", a.attname as "column"
   from pg_catalog.pg_class c
