@@ -17,6 +17,8 @@ _OPTIONS: Final = (
     # The queue has its own back-off; gRPC's, up to two minutes long, would come on top of it.
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # Otherwise a new channel may take over the very connection that hangs, from the one that is being closed.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 _STATUS_DETAILS: Final = "grpc-status-details-bin"
 
