@@ -14,8 +14,11 @@ from .odoo_orders import EXPORTER as ODOO_ORDERS
 from .odoo_pickings import EXPORTER as ODOO_PICKINGS
 from .odoo_queue import EXPORTER as ODOO_QUEUE
 from .odoo_queue_channels import EXPORTER as ODOO_QUEUE_CHANNELS
+from .odoo_rpc_business import EXPORTER as ODOO_RPC_BUSINESS
+from .odoo_rpc_queue import EXPORTER as ODOO_RPC_QUEUE
 from .odoo_sessions import EXPORTER as ODOO_SESSIONS
 from .odoo_sms import EXPORTER as ODOO_SMS
+from .odoo_web import EXPORTER as ODOO_WEB
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
 from .redis_cluster import EXPORTER as REDIS_CLUSTER
@@ -43,6 +46,9 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     ODOO_PICKINGS,
     ODOO_MODULES,
     ODOO_SESSIONS,
+    ODOO_WEB,
+    ODOO_RPC_QUEUE,
+    ODOO_RPC_BUSINESS,
     REDIS_STATS,
     REDIS_LATENCY,
     REDIS_SLOWLOG,

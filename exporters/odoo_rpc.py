@@ -1,0 +1,52 @@
+"""What exporters over Odoo's RPC share, where there is no access to the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from quaywatch.contract import Odoo
+from quaywatch.errors import ParseError, VersionError
+
+Domain = list[Any]
+
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+async def fields_of(odoo: Odoo, model: str) -> frozenset[str]:
+    """The names of a model's fields; none where its module is not installed.
+
+    Raises:
+        TargetError: when Odoo does not answer.
+    """
+    try:
+        return await odoo.fields(model)
+    except VersionError:
+        return frozenset()
+
+
+def ago(seconds: float = 0.0) -> str:
+    """A time of day as domains take it, by the clock of the agent, since Odoo does not tell its own."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime(_TIME)
+
+
+async def oldest_age(odoo: Odoo, model: str, domain: Domain, moment: str, *, newest: bool = False) -> float | None:
+    """How many seconds ago the field ``moment`` of the oldest (or newest) record was; None without a record.
+
+    Raises:
+        TargetError: when Odoo does not answer, or the field holds no time.
+    """
+    order = f"{moment} desc" if newest else moment
+    rows: Sequence[dict[str, Any]] = await odoo.call(
+        model, "search_read", domain=domain, fields=[moment], order=order, limit=1
+    )
+    return _age(rows[0][moment], model, moment) if rows else None
+
+
+def _age(text: Any, model: str, moment: str) -> float:
+    try:
+        then = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except (TypeError, ValueError) as error:
+        raise ParseError(f"{model}.{moment} of a record that was asked for is no time") from error
+    return max(0.0, (datetime.now(UTC) - then).total_seconds())

@@ -1,0 +1,141 @@
+"""Odoo 14 and 19 over their RPC and their pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from exporters import odoo_rpc_business, odoo_rpc_queue, odoo_web
+from quaywatch.drivers.odoo import OdooServer
+from quaywatch.errors import PermissionDeniedError
+from quaywatch.secret import Secret
+from sandbox import faults, jobs, seed
+from sandbox.parts.odoo import Odoo
+from sandbox.parts.postgres import sql
+from sandbox.world import World
+from tests.integration.exporters.narrow import Read
+from tests.integration.probes.support import address
+
+PARTS = ("odoo14", "odoo19")
+_MARK = "exporter-test"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A running Odoo."""
+
+    name: str
+    server: Odoo
+    sessions: Path
+
+
+@pytest.fixture(params=["odoo14", "odoo19"])
+def case(request: pytest.FixtureRequest, world: World) -> Iterator[Case]:
+    """Each Odoo, cleared of the jobs that a test put there."""
+    name = str(request.param)
+    yield Case(name, getattr(world, name), world.state / name / "data" / "sessions")
+    jobs.remove(world.postgres, name, mark=_MARK)
+
+
+@pytest_asyncio.fixture
+async def admin(case: Case) -> AsyncIterator[OdooServer]:
+    """A user who sees everything."""
+    login = {"login": case.server.admin_login, "password": Secret(case.server.admin_password)}
+    opened = OdooServer(address(case.server, **login))
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def salesman(case: Case) -> AsyncIterator[OdooServer]:
+    """The probe's user, over JSON-2 where there is that."""
+    key = Secret(case.server.api_key) if case.name == "odoo19" else None
+    opened = OdooServer(address(case.server, api_key=key))
+    yield opened
+    await opened.close()
+
+
+async def test_the_queue_is_counted(case: Case, admin: OdooServer, world: World, read: Read) -> None:
+    """Row 29: the counts and the oldest due job are those of the database."""
+    jobs.put_pending(world.postgres, case.name, mark=_MARK, count=3, age=1000)
+    found = await read(odoo_rpc_queue.EXPORTER, admin)
+    live = "select count(*) from queue_job where state not in ('done', 'cancelled')"
+    assert found["odoo.rpc.queue.live",] == int(sql(world.postgres, live, case.name))
+    pending = "select count(*) from queue_job where state = 'pending'"
+    assert found["odoo.rpc.queue.jobs", "root", "pending"] == int(sql(world.postgres, pending, case.name))
+    assert 1000 <= found["odoo.rpc.queue.oldest.age",] < 1100
+
+
+async def test_a_planned_job_is_due_from_its_time_on(case: Case, admin: OdooServer, world: World, read: Read) -> None:
+    """Row 29: one that was due a minute ago is a minute late, however long ago it was made."""
+    jobs.put_pending(world.postgres, case.name, mark=_MARK, count=1, age=1000, ahead=-60)
+    assert 60 <= (await read(odoo_rpc_queue.EXPORTER, admin))["odoo.rpc.queue.oldest.age",] < 160
+
+
+async def test_who_may_not_see_the_queue_gets_an_error(salesman: OdooServer, read: Read) -> None:
+    """A queue that may not be read is not an empty one."""
+    with pytest.raises(PermissionDeniedError):
+        await read(odoo_rpc_queue.EXPORTER, salesman)
+
+
+async def test_business_without_the_probes(
+    case: Case, admin: OdooServer, salesman: OdooServer, world: World, read: Read
+) -> None:
+    """Row 38: a customer's order counts; a marked one does not, and an excluded customer's neither."""
+    excluded = odoo_rpc_business.Options(exclude_partners=(seed.PARTNER, 999_999_999))
+    before = await read(odoo_rpc_business.EXPORTER, admin, excluded)
+    order = seed.trade(case.server.admin())
+    own = [await _own(salesman, case.server, mark) for mark in (f"quaywatch/{_MARK}/order_create/1", "")]
+    everything = await read(odoo_rpc_business.EXPORTER, admin)
+    found = await read(odoo_rpc_business.EXPORTER, admin, excluded)
+    for one in own:
+        await salesman.call("sale.order", "action_cancel", [one])
+    recent, ready = ("odoo.rpc.orders.confirmed.recent",), ("odoo.rpc.pickings.open", "ready")
+    assert (found[recent], everything[recent]) == (before[recent] + 1, before[recent] + 2)
+    assert (found[ready], everything[ready]) == (before[ready] + 1, before[ready] + 2)
+    assert 0 <= found["odoo.rpc.orders.last.age",] < 60
+    plan = "update stock_picking set scheduled_date = (now() at time zone 'utc') - interval '5 hours' where sale_id ="
+    sql(world.postgres, f"{plan} {order}", case.name)
+    late = ("odoo.rpc.pickings.late", "ready")
+    assert (await read(odoo_rpc_business.EXPORTER, admin, excluded))[late] == before[late] + 1
+    case.server.admin().call("sale.order", "action_cancel", [order])
+
+
+async def _own(salesman: OdooServer, server: Odoo, mark: str) -> int:
+    """A confirmed order of the probe's customer."""
+    line = (0, 0, {"product_id": server.product_id, "product_uom_qty": 1})
+    values = {"partner_id": server.partner_id, "client_order_ref": mark, "order_line": [line]}
+    order: int = await salesman.call("sale.order", "create", values)
+    await salesman.call("sale.order", "action_confirm", [order])
+    return order
+
+
+async def test_a_web_server_that_is_well(case: Case, salesman: OdooServer, read: Read) -> None:
+    """Up, fast, and without a trail of sessions; Odoo 19 also says that it reaches its database server."""
+    before = _sessions(case)
+    memory = odoo_web.Memory()
+    readings = [await read(odoo_web.EXPORTER, salesman, None, memory) for _ in range(3)]
+    assert {found["odoo.web.up",] for found in readings} == {1}
+    assert all(0 < found["odoo.web.duration",] < 5 for found in readings)
+    assert [found.get(("odoo.web.database.up",)) for found in readings] == [1 if case.name == "odoo19" else None] * 3
+    assert memory.page == (odoo_web.HEALTH if case.name == "odoo19" else odoo_web.LOGIN)
+    assert _sessions(case) <= before + 1
+
+
+def _sessions(case: Case) -> int:
+    return len(list(case.sessions.rglob("*.sess")))
+
+
+async def test_a_web_server_that_stands_still(case: Case, salesman: OdooServer, world: World, read: Read) -> None:
+    """Frozen or stopped it is a 0, in time and without an error, and a 1 again afterwards."""
+    quick: Any = odoo_web.Options(within=1.0)
+    with faults.freeze(world, case.name):
+        assert await read(odoo_web.EXPORTER, salesman, quick) == {("odoo.web.up",): 0}
+    assert (await read(odoo_web.EXPORTER, salesman))["odoo.web.up",] == 1
+    with faults.stop_odoo(world, case.name):
+        assert await read(odoo_web.EXPORTER, salesman) == {("odoo.web.up",): 0}
