@@ -31,6 +31,8 @@ from .redis_replication import EXPORTER as REDIS_REPLICATION
 from .redis_sentinel import EXPORTER as REDIS_SENTINEL
 from .redis_slowlog import EXPORTER as REDIS_SLOWLOG
 from .redis_stats import EXPORTER as REDIS_STATS
+from .tls_expiry import EXPORTER as TLS_EXPIRY
+from .traefik_edge import EXPORTER as TRAEFIK_EDGE
 
 EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_LOCKS,
@@ -58,5 +60,7 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     REDIS_QUEUES,
     REDIS_SENTINEL,
     REDIS_CLUSTER,
+    TLS_EXPIRY,
+    TRAEFIK_EDGE,
 )
 """Every exporter that comes in the box."""

@@ -307,6 +307,31 @@ class Answer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a TLS server shows: when it expires (Unix seconds), and whether to trust it for the host asked for."""
+
+    expires: float
+    verified: bool
+
+
+class Http(Driver, Protocol):
+    """A server that speaks HTTP."""
+
+    @property
+    def url(self) -> str:
+        """The address of the target, without a slash at the end."""
+        ...
+
+    async def get(self, path: str) -> Answer:
+        """The answer to a GET, whatever its status."""
+        ...
+
+    async def certificate(self, host: str, port: int) -> Certificate:
+        """The certificate that a client gets who asks for ``host``, by the authorities that the target trusts."""
+        ...
+
+
 class Odoo(Driver, Protocol):
     """An Odoo database over its RPC, as one user."""
 

@@ -18,10 +18,12 @@ import aiohttp
 from opentelemetry.propagate import inject
 
 from quaywatch import __version__
+from quaywatch.contract import Certificate
 from quaywatch.errors import ConfigError, ConnectError, ParseError, TargetError
 
 from .deadline import deadline
 from .network import connect_error
+from .tls import shown_certificate
 
 USER_AGENT: Final = f"Quaywatch/{__version__}"
 MAX_ANSWER: Final = 16 * 1024 * 1024
@@ -84,6 +86,11 @@ class HttpServer:
         self._session: aiohttp.ClientSession | None = None
         self._ended = False
 
+    @property
+    def url(self) -> str:
+        """The address, without a slash at the end."""
+        return self._url
+
     async def ping(self) -> None:
         """One answer, whatever it says, unless a proxy says that nobody is behind it.
 
@@ -107,6 +114,15 @@ class HttpServer:
             TargetError: within ``answer_within`` seconds.
         """
         return await self._exchange("POST", path, body, headers)
+
+    async def certificate(self, host: str, port: int) -> Certificate:
+        """The certificate that a client gets who asks for ``host``, by the authorities that this target trusts.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds, when there is no handshake.
+        """
+        trusted = _context(self._address.ca_file)
+        return await shown_certificate(host, port, trusted, self._address.answer_within)
 
     async def close(self) -> None:
         """Let go of every connection; never raises, and is done after half a second at most."""
@@ -164,8 +180,10 @@ async def _read(response: aiohttp.ClientResponse, where: str) -> bytes:
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext | bool:
-    if ca_file is None:
-        return True
+    return True if ca_file is None else _context(ca_file)
+
+
+def _context(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:

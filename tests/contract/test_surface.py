@@ -8,9 +8,9 @@ import quaywatch
 from quaywatch import contract, errors
 
 CONTRACT = (
-    "Answer Attributes Cluster Distribution Driver Exporter ExporterTask Grant Kind Meter Metric Odoo Outcome "
-    "Per Postgres Probe ProbeTask Reach Reason Redis Row Sample Series Snapshot Stability SweepOrder Swept "
-    "Target TargetKind Transaction Transport Value Watched"
+    "Answer Attributes Certificate Cluster Distribution Driver Exporter ExporterTask Grant Http Kind Meter Metric "
+    "Odoo Outcome Per Postgres Probe ProbeTask Reach Reason Redis Row Sample Series Snapshot Stability SweepOrder "
+    "Swept Target TargetKind Transaction Transport Value Watched"
 )
 
 ERRORS = (
