@@ -19,6 +19,7 @@ def resource_attributes(
     environment: str,
     installation: str = "",
     host: str | None = None,
+    listens: str = "",
 ) -> dict[str, str]:
     """The attributes that an agent of this version bears.
 
@@ -27,11 +28,12 @@ def resource_attributes(
     ``deployment.environment.name``.
 
     ``service.instance.id`` stays the same over restarts on the same host (in the same pod) with the same
-    ``installation`` name.
+    ``installation`` name, and tells agents apart that share a host: no two of them listen on the same address,
+    which is ``listens``.
     """
     host = host or platform.node()
     told = dict(settings.resource)
-    identity = "/".join((installation, environment, told.get("k8s.namespace.name", ""), host))
+    identity = "/".join((installation, environment, told.get("k8s.namespace.name", ""), host, listens))
     attributes = {
         "service.name": SERVICE_NAME,
         "service.version": version,

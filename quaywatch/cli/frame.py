@@ -48,8 +48,13 @@ class Frame:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self._otlp = otlp_settings(plan_otlp(settings), environ)
+        listen = settings.telemetry.http.listen
         self._resource = resource_attributes(
-            self._otlp, version=__version__, environment=settings.environment, installation=settings.installation
+            self._otlp,
+            version=__version__,
+            environment=settings.environment,
+            installation=settings.installation,
+            listens=f"{listen.host}:{listen.port}",
         )
         self._clock = SystemClock()
         self._started = self._clock.monotonic()

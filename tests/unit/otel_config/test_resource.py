@@ -22,16 +22,17 @@ def test_the_attributes_say_what_runs_where() -> None:
 
 
 def test_the_instance_is_the_same_after_a_restart_and_another_elsewhere() -> None:
-    """It is made of installation, environment, namespace and host alone."""
+    """It is made of installation, environment, namespace, host and listening address alone."""
     first = made()["service.instance.id"]
     assert first == made(version="2.0")["service.instance.id"]
     others = [
         made(host="node-2"),
         made(environment="staging"),
         made(installation="acme"),
+        made(listens="127.0.0.1:9465"),
         made(OtlpSettings(resource=(("k8s.namespace.name", "erp"),))),
     ]
-    assert len({first, *(other["service.instance.id"] for other in others)}) == 5
+    assert len({first, *(other["service.instance.id"] for other in others)}) == 6
 
 
 def test_the_environments_attributes_go_before_the_defaults() -> None:
