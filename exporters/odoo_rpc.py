@@ -11,6 +11,7 @@ from quaywatch.errors import ParseError, VersionError
 
 Domain = list[Any]
 
+_ASKED_OF_USER_SINCE = 18
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -24,6 +25,18 @@ async def fields_of(odoo: Odoo, model: str) -> frozenset[str]:
         return await odoo.fields(model)
     except VersionError:
         return frozenset()
+
+
+async def in_group(odoo: Odoo, group: str) -> bool:
+    """Whether the user is in a group, named by its external id.
+
+    Raises:
+        TargetError: when Odoo does not answer.
+    """
+    if await odoo.version() < _ASKED_OF_USER_SINCE:
+        return bool(await odoo.call("res.users", "has_group", group_ext_id=group))
+    user = (await odoo.call("res.users", "context_get"))["uid"]
+    return bool(await odoo.call("res.users", "has_group", [user], group_ext_id=group))
 
 
 def ago(seconds: float = 0.0) -> str:

@@ -1,7 +1,8 @@
 """Sales orders and transfers over Odoo's RPC, for databases that cannot be read by SQL.
 
 Off until it is turned on: Odoo answers a user with what that user may see, and a salesman sees no orders but his own.
-The target's user must be in the groups Sales / All Documents and Inventory / User, else the counts are of his own work.
+The target's user must be in the groups Sales / All Documents and Inventory / User; without the first, nothing is
+counted and the reading fails, since his own work would pass for everybody's.
 `odoo_orders` and `odoo_pickings` tell more at less cost where the database can be reached. The probes' records are left
 out as there.
 """
@@ -12,27 +13,28 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from quaywatch.contract import Exporter, Kind, Metric, Odoo, Sample, TargetKind
+from quaywatch.errors import PermissionDeniedError
 
 from .odoo_probes import MARK, partners_option
-from .odoo_rpc import Domain, ago, fields_of, oldest_age
+from .odoo_rpc import Domain, ago, fields_of, in_group, oldest_age
 
 RECENT = Metric(
     "odoo.rpc.orders.confirmed.recent",
     Kind.GAUGE,
     "{order}",
-    "Orders confirmed within the last hour that the user may see, but for the probes'.",
+    "Orders confirmed within the last hour, but for the probes'.",
 )
 LAST = Metric(
     "odoo.rpc.orders.last.age",
     Kind.GAUGE,
     "s",
-    "How long ago the last order was confirmed that the user may see, but for the probes'. Absent without one.",
+    "How long ago the last order was confirmed, but for the probes'. Absent when there never was one.",
 )
 OPEN = Metric(
     "odoo.rpc.pickings.open",
     Kind.UPDOWN,
     "{picking}",
-    "Transfers to be done, waiting or ready, that the user may see, but for the probes'.",
+    "Transfers to be done, waiting or ready, but for the probes'.",
     ("state",),
 )
 LATE = Metric(
@@ -44,6 +46,7 @@ LATE = Metric(
 )
 
 _ORDER, _PICKING = "sale.order", "stock.picking"
+_ALL_DOCUMENTS = "sales_team.group_sale_salesman_all_leads"
 _CONFIRMED = ["sale", "done"]
 _HOUR = 3600.0
 _STATES = {"waiting": ["waiting", "confirmed"], "ready": ["assigned"]}
@@ -60,8 +63,13 @@ class Options:
 
 
 async def collect(odoo: Odoo, options: Options, _state: None) -> AsyncIterator[Sample]:
-    """The orders and transfers of the database, as far as this user may see them."""
+    """The orders and transfers of the database.
+
+    Raises:
+        PermissionDeniedError: when this user would see only a part of the orders.
+    """
     if await fields_of(odoo, _ORDER):
+        await _must_see_all(odoo)
         confirmed = [("state", "in", _CONFIRMED), ("date_order", "<=", ago()), *_business_orders(options)]
         yield RECENT(await odoo.call(_ORDER, "search_count", [("date_order", ">", ago(_HOUR)), *confirmed]))
         last = await oldest_age(odoo, _ORDER, confirmed, "date_order", newest=True)
@@ -73,6 +81,12 @@ async def collect(odoo: Odoo, options: Options, _state: None) -> AsyncIterator[S
         yield OPEN(await odoo.call(_PICKING, "search_count", mine), state)
         late = [("scheduled_date", "<", ago(options.late_after)), *mine]
         yield LATE(await odoo.call(_PICKING, "search_count", late), state)
+
+
+async def _must_see_all(odoo: Odoo) -> None:
+    if not await in_group(odoo, _ALL_DOCUMENTS):
+        remedy = "put the target's user into the group Sales / User: All Documents"
+        raise PermissionDeniedError("this user sees no orders but his own", remedy=remedy)
 
 
 def _business_orders(options: Options) -> Domain:

@@ -83,6 +83,12 @@ async def test_who_may_not_see_the_queue_gets_an_error(salesman: OdooServer, rea
         await read(odoo_rpc_queue.EXPORTER, salesman)
 
 
+async def test_who_sees_only_his_own_orders_gets_an_error(salesman: OdooServer, read: Read) -> None:
+    """A part is not taken for the whole, over both transports."""
+    with pytest.raises(PermissionDeniedError, match="All Documents"):
+        await read(odoo_rpc_business.EXPORTER, salesman)
+
+
 async def test_business_without_the_probes(
     case: Case, admin: OdooServer, salesman: OdooServer, world: World, read: Read
 ) -> None:
