@@ -95,6 +95,8 @@ def _targets(world: World, *, edge: bool) -> dict[str, Section]:
         made["erp-standby"] = _postgres(world.standby) | {"tenants": {"exclude": ["*"]}}
     if "redis" in world:
         made["cache"] = {"kind": "redis", **_address(world.redis), "password": world.redis.password}
+    if "traefik" in world:
+        made["edge"] = {"kind": "http", "url": world.traefik.url}
     for name, part in _ODOOS.items():
         if part in world:
             odoo: Odoo = getattr(world, part)
@@ -103,7 +105,12 @@ def _targets(world: World, *, edge: bool) -> dict[str, Section]:
 
 
 def _exporters(world: World) -> list[str]:
-    by_server = {"postgres": ["postgres_locks", "postgres_replication", "odoo_queue"], "redis": ["redis_memory"]}
+    """What is read as often as the sandbox's own story needs it; the others keep their usual times."""
+    by_server = {
+        "postgres": ["postgres_locks", "postgres_replication", "odoo_queue"],
+        "redis": ["redis_memory", "redis_stats", "redis_replication"],
+        "traefik": ["traefik_edge"],
+    }
     return [name for server, names in by_server.items() if server in world for name in names]
 
 

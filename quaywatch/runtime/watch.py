@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import Tracer
 
-from quaywatch.contract import ExporterTask, Meter, Per, ProbeTask, Reach, Watched
+from quaywatch.contract import ExporterTask, Meter, Per, ProbeTask, Reach, TargetKind, Watched
 
 from .catalogue import LEASE_CHANGES, LEASE_HELD, METRICS
 from .clock import Clock
@@ -93,7 +93,8 @@ class TargetWatch:
         tools.collection.announce(self._name, PING, *(task.exporter.name for task in watched.exporters))
         for probe in watched.probes:
             announce(probe, watched.target, tools.meter)
-        self._met = False
+        # HTTP tells nothing of its server, and a certificate that fails the ping is what an exporter is to see.
+        self._met = watched.target.kind is TargetKind.HTTP
         try:
             self._driver = watched.open()
         except Exception as error:  # noqa: BLE001 - a target's border: one that cannot be opened is down, and said to be

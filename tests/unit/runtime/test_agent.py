@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -177,6 +178,22 @@ async def test_an_exporter_meets_a_driver_that_was_connected(alone: Bench) -> No
     await asyncio.sleep(3)
     assert [one.value for one in matching(alone.everything, SCRAPE_SUCCESS)] == [1] * 8
     assert {one.value for one in matching(alone.everything, "quaywatch.scrape.error")} == {0}
+
+
+async def test_an_exporter_of_http_reads_a_server_that_refuses_the_ping(alone: Bench) -> None:
+    """A certificate that nobody trusts makes the target down, and is itself read from the first turn on."""
+
+    async def refuses() -> None:
+        raise ConnectError("its certificate is not trusted")
+
+    async def sees(_driver: FakeDriver, _options: Any, _state: Any) -> AsyncIterator[Sample]:
+        yield LEVEL(1, "seen")
+
+    edge = watched("edge", FakeDriver(refuses), reading(sees, "tls"))
+    await alone.agent.start([replace(edge, target=Target("edge", TargetKind.HTTP))])
+    await asyncio.sleep(3)
+    assert [one.value for one in matching(alone.everything, TARGET_UP, target="edge")] == [0]
+    assert [one.value for one in matching(alone.everything, LEVEL)] == [1]
 
 
 async def test_the_agent_speaks_of_itself(alone: Bench) -> None:
