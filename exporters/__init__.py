@@ -19,6 +19,8 @@ from .odoo_rpc_queue import EXPORTER as ODOO_RPC_QUEUE
 from .odoo_sessions import EXPORTER as ODOO_SESSIONS
 from .odoo_sms import EXPORTER as ODOO_SMS
 from .odoo_web import EXPORTER as ODOO_WEB
+from .postgres_activity import EXPORTER as POSTGRES_ACTIVITY
+from .postgres_horizon import EXPORTER as POSTGRES_HORIZON
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
 from .redis_cluster import EXPORTER as REDIS_CLUSTER
@@ -37,6 +39,8 @@ from .traefik_edge import EXPORTER as TRAEFIK_EDGE
 EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_LOCKS,
     POSTGRES_REPLICATION,
+    POSTGRES_ACTIVITY,
+    POSTGRES_HORIZON,
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_QUEUE_CHANNELS,
