@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from quaywatch.contract import Exporter, Kind, Metric, Postgres, Row, Sample, TargetKind
-from quaywatch.errors import PermissionDeniedError
+
+from .sight import require_sight
 
 RECOVERY = Metric("postgresql.recovery", Kind.GAUGE, "", "1 on a standby, 0 on a primary.")
 TIMELINE = Metric("postgresql.timeline", Kind.GAUGE, "", "The timeline; the first one is 1, a promotion adds one.")
@@ -68,6 +69,36 @@ SLOT_ACTIVE = Metric(
     ("slot", "slot_type"),
 )
 
+SLOT_STATUS = Metric(
+    "postgresql.replication.slot.wal_status",
+    Kind.GAUGE,
+    "",
+    "1 for what can be said of the log that a slot needs, 0 for the rest: reserved, extended (beyond max_wal_size),"
+    " unreserved (may go at the next checkpoint), lost. Absent for a slot that needs none.",
+    ("slot", "slot_type", "status"),
+)
+SLOT_SAFE = Metric(
+    "postgresql.replication.slot.safe_size",
+    Kind.GAUGE,
+    "By",
+    "Write-ahead log that can still be written before a slot may be lost. Absent without max_slot_wal_keep_size.",
+    ("slot", "slot_type"),
+)
+SLOT_INACTIVE = Metric(
+    "postgresql.replication.slot.inactive.age",
+    Kind.GAUGE,
+    "s",
+    "Time since somebody last read from a slot. Absent while somebody does, and before PostgreSQL 17.",
+    ("slot", "slot_type"),
+)
+SLOT_XMIN_AGE = Metric(
+    "postgresql.replication.slot.xmin.age",
+    Kind.GAUGE,
+    "{transaction}",
+    "Transactions since the oldest whose rows (data) or catalogue rows (catalog) a slot keeps from vacuum.",
+    ("slot", "slot_type", "horizon"),
+)
+
 CONNECTED = Metric(
     "postgresql.replication.receiver.connected",
     Kind.GAUGE,
@@ -120,13 +151,18 @@ select coalesce(nullif(nullif(r.application_name, ''), 'walreceiver'), s.slot_na
   left join pg_replication_slots s on s.active_pid = r.pid
 """.replace(":here", _HERE)
 """``walreceiver`` is the name of a standby that was given none."""
-SLOTS = """
+_SLOTS = """
 with here as materialized (select :here as lsn)
-select s.slot_name, s.slot_type, s.active, pg_wal_lsn_diff(h.lsn, s.restart_lsn)::float8 as retained
+select s.slot_name, s.slot_type, s.active, pg_wal_lsn_diff(h.lsn, s.restart_lsn)::float8 as retained,
+       s.wal_status, s.safe_wal_size as safe, age(s.xmin) as data, age(s.catalog_xmin) as catalog,
+       :inactive as inactive
   from pg_replication_slots s
   cross join here h
  where not s.temporary
 """.replace(":here", _HERE)
+SLOTS = _SLOTS.replace(":inactive", "null::float8")
+SLOTS_17 = _SLOTS.replace(":inactive", "extract(epoch from clock_timestamp() - s.inactive_since)::float8")
+"""The same where a slot says since when nobody reads it."""
 RECEIVER = """
 select coalesce(w.status = 'streaming', false) as connected,
        w.pid is not null and w.status is null as hidden,
@@ -142,6 +178,9 @@ select coalesce(w.status = 'streaming', false) as connected,
 
 _DELAYS = ("write", "flush", "replay")
 _STAGES = ("sent", *_DELAYS)
+_STATUSES = ("reserved", "extended", "unreserved", "lost")
+_HORIZONS = ("data", "catalog")
+_WITH_INACTIVE_SINCE = 170000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +211,8 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
     yield TIMELINE(role["timeline"])
     if not role["recovery"] and options.expected_standbys is not None:
         yield EXPECTED(options.expected_standbys)
-    for sample in (*_senders(await session.fetch(SENDERS)), *_slots(await session.fetch(SLOTS))):
+    slots = SLOTS_17 if session.version >= _WITH_INACTIVE_SINCE else SLOTS
+    for sample in (*_senders(await session.fetch(SENDERS)), *_slots(await session.fetch(slots))):
         yield sample
     if not role["recovery"]:
         memory.complete_at = None
@@ -183,7 +223,7 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
 
 
 def _senders(rows: Sequence[Row]) -> Iterator[Sample]:
-    _require_sight("pg_stat_replication", hidden=any(row["state"] is None for row in rows))
+    require_sight("pg_stat_replication", hidden=any(row["state"] is None for row in rows))
     states = Counter({"streaming": 0})
     states.update(row["state"] for row in rows)
     yield from (STANDBYS(count, state) for state, count in states.items())
@@ -192,12 +232,6 @@ def _senders(rows: Sequence[Row]) -> Iterator[Sample]:
         named[row["standby"] or ""].append(row)
     for standby, namesakes in named.items():
         yield from _standby(standby, namesakes)
-
-
-def _require_sight(view: str, *, hidden: bool) -> None:
-    """PostgreSQL shows who may not look a row without its contents, which must not pass for a fact."""
-    if hidden:
-        raise PermissionDeniedError(f"the role may not see what is in {view}", remedy="grant it pg_monitor")
 
 
 def _standby(standby: str, rows: Sequence[Row]) -> Iterator[Sample]:
@@ -231,13 +265,21 @@ def _worst(values: Iterable[float | None]) -> float | None:
 
 def _slots(rows: Sequence[Row]) -> Iterator[Sample]:
     for row in rows:
-        yield SLOT_ACTIVE(int(row["active"]), row["slot_name"], row["slot_type"])
+        slot = row["slot_name"], row["slot_type"]
+        yield SLOT_ACTIVE(int(row["active"]), *slot)
         if row["retained"] is not None:  # a slot that was lost or never used keeps nothing
-            yield SLOT_RETAINED(max(0.0, row["retained"]), row["slot_name"], row["slot_type"])
+            yield SLOT_RETAINED(max(0.0, row["retained"]), *slot)
+        if row["wal_status"] is not None:
+            yield from (SLOT_STATUS(int(row["wal_status"] == status), *slot, status) for status in _STATUSES)
+        if row["safe"] is not None:
+            yield SLOT_SAFE(max(0, row["safe"]), *slot)
+        if row["inactive"] is not None:
+            yield SLOT_INACTIVE(max(0.0, row["inactive"]), *slot)
+        yield from (SLOT_XMIN_AGE(max(0, row[kind]), *slot, kind) for kind in _HORIZONS if row[kind] is not None)
 
 
 def _replay(row: Row, memory: Memory) -> Iterator[Sample]:
-    _require_sight("pg_stat_wal_receiver", hidden=row["hidden"])
+    require_sight("pg_stat_wal_receiver", hidden=row["hidden"])
     connected, backlog, heard_at = row["connected"], row["backlog"], row["heard_at"]
     yield CONNECTED(int(connected))
     yield PAUSED(int(row["paused"]))
@@ -257,6 +299,7 @@ EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
     reads=TargetKind.POSTGRES,
     metrics=(
         *(RECOVERY, TIMELINE, STANDBYS, EXPECTED, LAG, DELAY, REPLY_AGE, SLOT_RETAINED, SLOT_ACTIVE),
+        *(SLOT_STATUS, SLOT_SAFE, SLOT_INACTIVE, SLOT_XMIN_AGE),
         *(CONNECTED, MESSAGE_AGE, BACKLOG, REPLAY_AGE, PAUSED),
     ),
     options=Options,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporters import postgres_horizon
 from exporters.postgres_replication import EXPORTER, Memory, Options
 from quaywatch.errors import PermissionDeniedError
 from sandbox.parts.postgres import PRIMARY, STANDBY, sql
@@ -87,6 +88,24 @@ async def test_a_standby_that_went_shows_on_the_primary(pair: Any, connect: Any,
     finally:
         pair.restart(STANDBY)
     await eventually(partial(read, EXPORTER, primary), lambda reading: reading.get(_BEHIND) == 0)
+
+
+async def test_a_standbys_feedback_holds_the_primarys_horizon(
+    pair: Any, connect: Any, read: Read, eventually: Read
+) -> None:
+    """Rows 6, 8: a query there keeps dead rows here, and the slot that carries it is named; the log is all there."""
+    primary = await connect(pair.primary)
+    held = ("postgresql.replication.slot.xmin.age", "standby", "physical", "data")
+    sql(pair.standby, "alter system set hot_standby_feedback = on; select pg_reload_conf()")
+    try:
+        found = await eventually(partial(read, EXPORTER, primary), lambda reading: held in reading)
+        holders = await read(postgres_horizon.EXPORTER, primary)
+    finally:
+        sql(pair.standby, "alter system reset hot_standby_feedback; select pg_reload_conf()")
+    assert found["postgresql.replication.slot.wal_status", "standby", "physical", "reserved"] == 1
+    assert found["postgresql.replication.slot.wal_status", "standby", "physical", "lost"] == 0
+    assert ("postgresql.horizon.age", "slot", "") in holders
+    assert ("postgresql.horizon.holder.age", "slot", "", "standby") in holders
 
 
 @pytest.mark.parametrize("side", ["primary", "standby"])

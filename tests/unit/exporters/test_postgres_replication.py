@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporters.postgres_replication import EXPORTER, RECEIVER, ROLE, SENDERS, SLOTS, Memory, Options
+from exporters.postgres_replication import EXPORTER, RECEIVER, ROLE, SENDERS, SLOTS, SLOTS_17, Memory, Options
 from quaywatch.contract import Postgres, Row, Value
 from quaywatch.errors import PermissionDeniedError
 
@@ -43,6 +43,12 @@ def sender(name: str = "warehouse", **others: Any) -> Row:
     bytes_behind = dict.fromkeys(("sent", "write", "flush", "replay"), 0.0)
     delays = dict.fromkeys(("write_delay", "flush_delay", "replay_delay"))
     return {"standby": name, "state": "streaming", "reply_age": 1.0, **bytes_behind, **delays, **others}
+
+
+def slot(name: str, slot_type: str = "physical", *, active: bool = False, **others: Any) -> Row:
+    """A slot that nobody used yet."""
+    unknown = dict.fromkeys(("retained", "wal_status", "safe", "data", "catalog", "inactive"))
+    return {"slot_name": name, "slot_type": slot_type, "active": active, **unknown, **others}
 
 
 async def test_an_idle_primary_shows_no_lag(postgres: Make, read: Read) -> None:
@@ -89,15 +95,39 @@ async def test_a_lost_standby_shows_against_what_is_expected(postgres: Make, rea
 
 async def test_a_slot_says_what_is_kept_for_it(postgres: Make, read: Read) -> None:
     """A lost slot keeps nothing and says nothing about bytes."""
-    slots = [
-        {"slot_name": "a", "slot_type": "physical", "active": False, "retained": 4096.0},
-        {"slot_name": "b", "slot_type": "logical", "active": True, "retained": None},
-    ]
+    slots = [slot("a", retained=4096.0), slot("b", "logical", active=True, wal_status="lost")]
     found = await read(EXPORTER, postgres(primary(slots=slots)))
     assert found["postgresql.replication.slot.retained", "a", "physical"] == 4096.0
     assert found["postgresql.replication.slot.active", "a", "physical"] == 0
     assert found["postgresql.replication.slot.active", "b", "logical"] == 1
     assert ("postgresql.replication.slot.retained", "b", "logical") not in found
+
+
+async def test_a_slot_says_what_becomes_of_its_log(postgres: Make, read: Read) -> None:
+    """Row 6: each state is 0 or 1, and what is not known is absent."""
+    slots = [slot("a", wal_status="unreserved", safe=-5, data=70, catalog=80), slot("b")]
+    found = await read(EXPORTER, postgres(primary(slots=slots)))
+    status = "postgresql.replication.slot.wal_status"
+    assert {key[3]: value for key, value in found.items() if key[0] == status} == {
+        "reserved": 0,
+        "extended": 0,
+        "unreserved": 1,
+        "lost": 0,
+    }
+    assert found["postgresql.replication.slot.safe_size", "a", "physical"] == 0
+    assert found["postgresql.replication.slot.xmin.age", "a", "physical", "data"] == 70
+    assert found["postgresql.replication.slot.xmin.age", "a", "physical", "catalog"] == 80
+    assert [key for key in found if key[1:2] == ("b",)] == [("postgresql.replication.slot.active", "b", "physical")]
+
+
+async def test_a_slot_says_since_when_nobody_reads_it_from_17_on(postgres: Make, read: Read) -> None:
+    """Row 6: the newer statement goes to the newer server."""
+    answers = primary()
+    answers[SLOTS_17] = [slot("a", inactive=90.0), slot("b", active=True)]
+    found = await read(EXPORTER, postgres(answers, version=170000))
+    assert found["postgresql.replication.slot.inactive.age", "a", "physical"] == 90.0
+    assert ("postgresql.replication.slot.inactive.age", "b", "physical") not in found
+    assert "inactive_since" not in SLOTS
 
 
 async def test_a_standby_of_an_idle_primary_has_no_age(postgres: Make, read: Read) -> None:
