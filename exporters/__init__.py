@@ -20,9 +20,11 @@ from .odoo_sessions import EXPORTER as ODOO_SESSIONS
 from .odoo_sms import EXPORTER as ODOO_SMS
 from .odoo_web import EXPORTER as ODOO_WEB
 from .postgres_activity import EXPORTER as POSTGRES_ACTIVITY
+from .postgres_databases import EXPORTER as POSTGRES_DATABASES
 from .postgres_horizon import EXPORTER as POSTGRES_HORIZON
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
+from .postgres_wraparound import EXPORTER as POSTGRES_WRAPAROUND
 from .redis_cluster import EXPORTER as REDIS_CLUSTER
 from .redis_keyspace import EXPORTER as REDIS_KEYSPACE
 from .redis_latency import EXPORTER as REDIS_LATENCY
@@ -41,6 +43,8 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_REPLICATION,
     POSTGRES_ACTIVITY,
     POSTGRES_HORIZON,
+    POSTGRES_DATABASES,
+    POSTGRES_WRAPAROUND,
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_QUEUE_CHANNELS,
