@@ -20,10 +20,15 @@ from .odoo_sessions import EXPORTER as ODOO_SESSIONS
 from .odoo_sms import EXPORTER as ODOO_SMS
 from .odoo_web import EXPORTER as ODOO_WEB
 from .postgres_activity import EXPORTER as POSTGRES_ACTIVITY
+from .postgres_archive_backlog import EXPORTER as POSTGRES_ARCHIVE_BACKLOG
+from .postgres_archiver import EXPORTER as POSTGRES_ARCHIVER
+from .postgres_checkpoints import EXPORTER as POSTGRES_CHECKPOINTS
 from .postgres_databases import EXPORTER as POSTGRES_DATABASES
 from .postgres_horizon import EXPORTER as POSTGRES_HORIZON
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
+from .postgres_wal import EXPORTER as POSTGRES_WAL
+from .postgres_wal_directory import EXPORTER as POSTGRES_WAL_DIRECTORY
 from .postgres_wraparound import EXPORTER as POSTGRES_WRAPAROUND
 from .redis_cluster import EXPORTER as REDIS_CLUSTER
 from .redis_keyspace import EXPORTER as REDIS_KEYSPACE
@@ -45,6 +50,11 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_HORIZON,
     POSTGRES_DATABASES,
     POSTGRES_WRAPAROUND,
+    POSTGRES_ARCHIVER,
+    POSTGRES_ARCHIVE_BACKLOG,
+    POSTGRES_WAL,
+    POSTGRES_WAL_DIRECTORY,
+    POSTGRES_CHECKPOINTS,
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_QUEUE_CHANNELS,
