@@ -27,6 +27,8 @@ from .postgres_databases import EXPORTER as POSTGRES_DATABASES
 from .postgres_horizon import EXPORTER as POSTGRES_HORIZON
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
+from .postgres_temp import EXPORTER as POSTGRES_TEMP
+from .postgres_vacuum import EXPORTER as POSTGRES_VACUUM
 from .postgres_wal import EXPORTER as POSTGRES_WAL
 from .postgres_wal_directory import EXPORTER as POSTGRES_WAL_DIRECTORY
 from .postgres_wraparound import EXPORTER as POSTGRES_WRAPAROUND
@@ -55,6 +57,8 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_WAL,
     POSTGRES_WAL_DIRECTORY,
     POSTGRES_CHECKPOINTS,
+    POSTGRES_TEMP,
+    POSTGRES_VACUUM,
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_QUEUE_CHANNELS,
