@@ -135,4 +135,4 @@ def test_a_pooler_gets_no_settings_it_would_refuse() -> None:
 def test_the_server_gives_up_a_little_before_the_client() -> None:
     """A slow statement ends on the server, so that the session survives it."""
     limits = PostgresAddress(host="h", answer_within=2.0, lock_within=0.1).limits
-    assert limits == {"statement_timeout": "1800", "lock_timeout": "100"}
+    assert limits == {"jit": "off", "statement_timeout": "1800", "lock_timeout": "100"}
