@@ -25,8 +25,11 @@ from .postgres_archiver import EXPORTER as POSTGRES_ARCHIVER
 from .postgres_checkpoints import EXPORTER as POSTGRES_CHECKPOINTS
 from .postgres_databases import EXPORTER as POSTGRES_DATABASES
 from .postgres_horizon import EXPORTER as POSTGRES_HORIZON
+from .postgres_indexes import EXPORTER as POSTGRES_INDEXES
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
+from .postgres_sizes import EXPORTER as POSTGRES_SIZES
+from .postgres_tables import EXPORTER as POSTGRES_TABLES
 from .postgres_temp import EXPORTER as POSTGRES_TEMP
 from .postgres_vacuum import EXPORTER as POSTGRES_VACUUM
 from .postgres_wal import EXPORTER as POSTGRES_WAL
@@ -59,6 +62,9 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_CHECKPOINTS,
     POSTGRES_TEMP,
     POSTGRES_VACUUM,
+    POSTGRES_SIZES,
+    POSTGRES_TABLES,
+    POSTGRES_INDEXES,
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_QUEUE_CHANNELS,

@@ -1,0 +1,53 @@
+"""Indexes of a PostgreSQL database that are written and never read, because their building failed.
+
+``CREATE INDEX CONCURRENTLY`` and ``REINDEX CONCURRENTLY`` leave such an index behind when they fail or are cancelled.
+One that is being built at this moment is not counted. Any role may read this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from quaywatch.contract import Exporter, Kind, Metric, Per, Postgres, Sample, TargetKind
+
+INVALID = Metric(
+    "postgresql.index.invalid",
+    Kind.UPDOWN,
+    "{index}",
+    "Invalid indexes that nobody is building. Always there: 0 means that there are none.",
+    budget=6000,
+)
+
+INDEXES = """
+select count(*) as invalid
+  from pg_index i
+  join pg_class c on c.oid = i.indexrelid
+ where not i.indisvalid and c.relkind = 'i'
+   and not exists (
+       select from pg_stat_progress_create_index p where p.relid = i.indrelid and p.datname = current_database())
+"""
+"""By table: PostgreSQL does not name the index that is being built until it has made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Nothing to tune."""
+
+
+async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIterator[Sample]:
+    """Invalid indexes of the database that ``session`` is in."""
+    (row,) = await session.fetch(INDEXES)
+    yield INVALID(row["invalid"])
+
+
+EXPORTER: Exporter[Postgres, Options, None] = Exporter(
+    name="postgres_indexes",
+    reads=TargetKind.POSTGRES,
+    metrics=(INVALID,),
+    options=Options,
+    collect=collect,
+    state=lambda: None,
+    per=Per.DATABASE,
+    every=300.0,
+)
