@@ -29,6 +29,7 @@ from .postgres_indexes import EXPORTER as POSTGRES_INDEXES
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
 from .postgres_replication import EXPORTER as POSTGRES_REPLICATION
 from .postgres_sizes import EXPORTER as POSTGRES_SIZES
+from .postgres_statements import EXPORTER as POSTGRES_STATEMENTS
 from .postgres_tables import EXPORTER as POSTGRES_TABLES
 from .postgres_temp import EXPORTER as POSTGRES_TEMP
 from .postgres_vacuum import EXPORTER as POSTGRES_VACUUM
@@ -65,6 +66,7 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_SIZES,
     POSTGRES_TABLES,
     POSTGRES_INDEXES,
+    POSTGRES_STATEMENTS,
     REDIS_MEMORY,
     ODOO_QUEUE,
     ODOO_QUEUE_CHANNELS,

@@ -1,0 +1,162 @@
+"""Which statements a PostgreSQL cluster spends its time on, from the extension ``pg_stat_statements``.
+
+Off unless it is turned on: it costs a reading of every statement that is remembered. The texts stay on the server,
+whose function is called so that it does not even load them; a statement is known by its ``query_id``, the same on
+every reading, which ``pg_stat_statements`` tells the text of. What is counted is what was added between two readings:
+the extension forgets statements and learns them again, and places among the shown change hands, so only differences
+add up. Every series therefore counts from the agent's first sight of it. A cluster whose kept session's database
+lacks the extension gives no samples and no error. The role ``pg_monitor`` is enough.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from quaywatch.contract import Exporter, Kind, Metric, Postgres, Row, Sample, TargetKind
+
+from .sight import require_sight
+from .sticky import StickyTop
+
+_WHO: Final = ("database", "role", "query_id")
+CALLS = Metric("postgresql.statement.calls", Kind.COUNTER, "{call}", "How often a statement was run.", _WHO)
+TIME = Metric("postgresql.statement.time", Kind.COUNTER, "s", "Time spent on running a statement.", _WHO)
+ROWS = Metric("postgresql.statement.rows", Kind.COUNTER, "{row}", "Rows a statement gave or changed.", _WHO)
+BLOCKS_READ = Metric(
+    "postgresql.statement.blocks.read",
+    Kind.COUNTER,
+    "{block}",
+    "Blocks a statement read from the operating system.",
+    _WHO,
+)
+TEMP_BLOCKS = Metric(
+    "postgresql.statement.temp_blocks.written",
+    Kind.COUNTER,
+    "{block}",
+    "Blocks a statement wrote to temporary files.",
+    _WHO,
+)
+
+SCHEMA = """
+select quote_ident(n.nspname) as name, extract(epoch from clock_timestamp())::float8 as now
+  from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+ where e.extname = 'pg_stat_statements'
+"""
+STATEMENTS = """
+select coalesce(d.datname, '') as database, coalesce(r.rolname, '') as role, s.queryid::text as query_id,
+       sum(s.calls)::bigint as calls, sum(s.total_exec_time) / 1000 as seconds, sum(s.rows)::bigint as rows,
+       sum(s.shared_blks_read)::bigint as blocks, sum(s.temp_blks_written)::bigint as temp_blocks
+  from {schema}.pg_stat_statements(false) s
+  left join pg_database d on d.oid = s.dbid
+  left join pg_roles r on r.oid = s.userid
+ group by 1, 2, 3
+"""
+
+_COLUMNS: Final = {"calls": CALLS, "seconds": TIME, "rows": ROWS, "blocks": BLOCKS_READ, "temp_blocks": TEMP_BLOCKS}
+_OTHER: Final = ("", "", "other")
+_FADING: Final = 0.8
+
+_Key = tuple[str, str, str]
+_Numbers = tuple[float, ...]
+_NOTHING: Final[_Numbers] = (0,) * len(_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a configuration may tune."""
+
+    top: int = field(default=20, metadata={"help": "how many statements are shown; the rest is 'other'", "at_least": 1})
+
+
+@dataclass(slots=True)
+class Memory:
+    """The last reading, how much time each statement took of late, and the sums that are shown, with their starts."""
+
+    last: dict[_Key, _Numbers] | None = None
+    weights: dict[_Key, float] = field(default_factory=dict)
+    shown: StickyTop[_Key] = field(default_factory=StickyTop)
+    sums: dict[_Key, _Numbers] = field(default_factory=dict)
+    starts: dict[_Key, float] = field(default_factory=dict)
+
+
+async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncIterator[Sample]:
+    """The statements that take the most time, and the rest.
+
+    Raises:
+        PermissionDeniedError: when the role may not see others' statements.
+    """
+    for schema in await session.fetch(SCHEMA):
+        rows = await session.fetch(STATEMENTS.format(schema=schema["name"]))
+        require_sight("pg_stat_statements", hidden=any(row["query_id"] is None for row in rows))
+        _remember(memory, rows, options.top, schema["now"])
+        for sample in _samples(memory):
+            yield sample
+
+
+def _remember(memory: Memory, rows: Sequence[Row], top: int, now: float) -> None:
+    """Add what is new since the last reading to the sums of the shown and of the rest."""
+    read = {_key(row): tuple(row[column] for column in _COLUMNS) for row in rows}
+    added = _added(read, memory.last)
+    memory.last = read
+    memory.weights = _weighed(memory.weights, added)
+    chosen = memory.shown.choose(memory.weights, top)
+    sums = {key: memory.sums.get(key, _NOTHING) for key in (*chosen, _OTHER)}
+    for key, numbers in added.items():
+        place = key if key in chosen else _OTHER
+        sums[place] = _plus(sums[place], numbers)
+    memory.sums = sums
+    memory.starts = {key: memory.starts.get(key, now) for key in sums}
+
+
+def _key(row: Row) -> _Key:
+    return row["database"], row["role"], row["query_id"]
+
+
+def _added(read: Mapping[_Key, _Numbers], last: Mapping[_Key, _Numbers] | None) -> dict[_Key, _Numbers]:
+    """What each statement added; nothing on the first reading, and all of one that was forgotten in between."""
+    if last is None:
+        return dict.fromkeys(read, _NOTHING)
+    return {key: _since(last.get(key, _NOTHING), numbers) for key, numbers in read.items()}
+
+
+def _since(before: _Numbers, now: _Numbers) -> _Numbers:
+    if any(new < old for old, new in zip(before, now, strict=True)):
+        return now
+    return tuple(new - old for old, new in zip(before, now, strict=True))
+
+
+def _plus(left: _Numbers, right: _Numbers) -> _Numbers:
+    return tuple(one + another for one, another in zip(left, right, strict=True))
+
+
+def _weighed(weights: Mapping[_Key, float], added: Mapping[_Key, _Numbers]) -> dict[_Key, float]:
+    """Milliseconds that each statement took, what lies further back counting less and less."""
+    seconds = list(_COLUMNS).index("seconds")
+    found: dict[_Key, float] = defaultdict(float)
+    for key, numbers in added.items():
+        found[key] = weights.get(key, 0.0) * _FADING + numbers[seconds] * 1000
+    return found
+
+
+def _samples(memory: Memory) -> Iterator[Sample]:
+    for key, numbers in memory.sums.items():
+        yield from _counters(numbers, key, memory.starts[key])
+
+
+def _counters(numbers: Iterable[float], key: _Key, start: float) -> Iterator[Sample]:
+    for metric, number in zip(_COLUMNS.values(), numbers, strict=True):
+        yield metric(number, *key, start=start)
+
+
+EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
+    name="postgres_statements",
+    reads=TargetKind.POSTGRES,
+    metrics=tuple(_COLUMNS.values()),
+    options=Options,
+    collect=collect,
+    state=Memory,
+    every=60.0,
+    on=False,
+)
