@@ -10,7 +10,7 @@ from typing import Final
 
 from sandbox import cache
 from sandbox.host import require
-from sandbox.process import Services
+from sandbox.process import LOOPBACK, Services
 
 from . import postgres
 from .postgres import INSTALLED, Postgres, Programs, start_follower, start_primary
@@ -28,7 +28,7 @@ def programs(major: int) -> Programs:
     if major == INSTALLED.major:
         return INSTALLED
     return Programs(
-        major=major, root=cache.built(f"postgres{major}-root", f"{SUITES[major]}-1", partial(_fetch, major))
+        major=major, root=cache.built(f"postgres{major}-root", f"{SUITES[major]}-2", partial(_fetch, major))
     )
 
 
@@ -56,5 +56,7 @@ def _fetch(major: int, part: Path) -> None:
     if not shell.is_symlink():
         shell.symlink_to("dash")
     users = Path("/etc/passwd").read_text().splitlines()
-    # initdb asks for the name of the user it runs as.
+    # initdb asks for the name of the user it runs as; up to 14 a server sends its statistics to a host "localhost".
     (part / "etc" / "passwd").write_text("".join(f"{user}\n" for user in users if user.startswith("postgres:")))
+    (part / "etc" / "hosts").write_text(f"{LOOPBACK} localhost\n")
+    (part / "etc" / "nsswitch.conf").write_text("hosts: files\n")

@@ -1,0 +1,216 @@
+"""What happens in a real cluster shows in the exporters that read it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+
+from exporters import (
+    postgres_activity,
+    postgres_archive_backlog,
+    postgres_archiver,
+    postgres_checkpoints,
+    postgres_databases,
+    postgres_horizon,
+    postgres_statements,
+    postgres_temp,
+    postgres_vacuum,
+    postgres_wal,
+    postgres_wraparound,
+)
+from quaywatch.errors import PermissionDeniedError
+from sandbox.parts import postgres
+from sandbox.parts.postgres import Postgres, session, sql
+from sandbox.process import Services, until
+
+Read = Callable[..., Awaitable[dict[tuple[str, ...], Any]]]
+
+_ORDERS = """
+create table orders as select id, 0 as state from generate_series(1, 200000) id;
+create index on orders (id);
+"""
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Postgres:
+    """A primary that archives (to nowhere), allows prepared transactions, and has a tenant ``acme``."""
+    primary = postgres.start(services, None, None)
+    sql(primary, "alter system set archive_mode = on; alter system set archive_command = 'false'")
+    sql(primary, "alter system set max_prepared_transactions = 5; alter system set autovacuum = off")
+    services.stop(postgres.PRIMARY)
+    services.resume(postgres.PRIMARY)
+    assert until(lambda: postgres._answers(primary), within=30)
+    sql(primary, f"create database acme owner {postgres.ODOO_ROLE}")
+    sql(primary, _ORDERS, "acme")
+    sql(primary, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
+    return primary
+
+
+async def test_an_open_transaction_shows_by_state_and_holds_the_horizon(
+    server: Postgres, connect: Any, read: Read, eventually: Read
+) -> None:
+    """Rows 7, 8: idle in transaction has an age by tenant, and is named as what vacuum waits for; then it ends."""
+    cluster = await connect(server)
+    statements = "begin isolation level repeatable read; update orders set state = 1 where id = 1;"
+    oldest = ("postgresql.transaction.oldest.age", "acme", "idle in transaction")
+    with session(server, statements, "acme", "odoo-7"):
+        await eventually(partial(read, postgres_activity.EXPORTER, cluster), lambda found: oldest in found)
+        sql(server, "create temporary table t (); drop table t")
+        found = await read(postgres_horizon.EXPORTER, cluster)
+        assert found["postgresql.horizon.age", "session", "acme"] >= 1
+        assert 0 <= found["postgresql.horizon.held", "session", "acme"] < 60
+        assert [key for key in found if key[:3] == ("postgresql.horizon.holder.age", "session", "acme")]
+    await eventually(partial(read, postgres_activity.EXPORTER, cluster), lambda found: oldest not in found)
+
+
+async def test_the_agents_own_session_counts_against_the_limit_only(server: Postgres, connect: Any, read: Read) -> None:
+    """Row 9: it takes a connection, and is no session of the business."""
+    found = await read(postgres_activity.EXPORTER, await connect(server))
+    assert found["postgresql.connection.used",] >= 1
+    assert found["postgresql.connection.usable",] == 197
+    assert [key for key in found if key[0] == "postgresql.session.count"] == []
+
+
+async def test_limits_of_a_tenant_and_a_role_show(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:
+    """Row 9: their own limits and how much of them is used."""
+    cluster = await connect(server)
+    sql(server, f"alter database acme connection limit 9; alter role {postgres.ODOO_ROLE} connection limit 8")
+    try:
+        with session(server, "select 1;", "acme", "odoo-7"):
+            used = ("postgresql.database.connection.used", "acme")
+            found = await eventually(partial(read, postgres_activity.EXPORTER, cluster), lambda found: found[used] == 1)
+    finally:
+        sql(server, f"alter database acme connection limit -1; alter role {postgres.ODOO_ROLE} connection limit -1")
+    assert found["postgresql.database.connection.limit", "acme"] == 9
+    assert found["postgresql.role.connection.limit", postgres.ODOO_ROLE] == 8
+    assert found["postgresql.role.connection.used", postgres.ODOO_ROLE] == 1
+
+
+async def test_a_prepared_transaction_holds_the_horizon(server: Postgres, connect: Any, read: Read) -> None:
+    """Row 8: what no session holds any more is named too."""
+    cluster = await connect(server)
+    sql(server, "begin; update orders set state = 2 where id = 2; prepare transaction 'left'", "acme")
+    try:
+        found = await read(postgres_horizon.EXPORTER, cluster)
+    finally:
+        sql(server, "rollback prepared 'left'", "acme")
+    assert found["postgresql.horizon.age", "prepared", "acme"] >= 1
+    assert 0 <= found["postgresql.horizon.held", "prepared", "acme"] < 60
+
+
+async def test_a_deadlock_counts_for_its_tenant(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:
+    """Row 10: by database, and with commits and rollbacks beside it."""
+    cluster = await connect(server)
+    reading = partial(read, postgres_databases.EXPORTER, cluster)
+    deadlocks = ("postgresql.deadlocks", "acme")
+    before = await reading()
+    first = "begin; select pg_advisory_lock(1); select pg_sleep(0.3); select pg_advisory_lock(2);"
+    second = "begin; select pg_advisory_lock(2); select pg_sleep(0.3); select pg_advisory_lock(1);"
+    with ExitStack() as stack:
+        for statements in (first, second):
+            stack.enter_context(session(server, statements + " rollback;", "acme", "odoo-7"))
+        after = await eventually(reading, lambda found: found[deadlocks] > before[deadlocks])
+    assert after["postgresql.transaction.rollbacks", "acme"] > before["postgresql.transaction.rollbacks", "acme"]
+    assert ("postgresql.deadlocks", "template1") not in after
+
+
+async def test_an_archiver_that_fails_says_so_with_its_backlog(
+    server: Postgres, connect: Any, read: Read, eventually: Read
+) -> None:
+    """Row 12: failing now, files waiting; mended, both are over, and the failures stay counted."""
+    cluster = await connect(server)
+    sql(server, "create table if not exists filler (); select pg_switch_wal()")
+    state, backlog = postgres_archiver.EXPORTER, postgres_archive_backlog.EXPORTER
+    failing = ("postgresql.archiver.failing",)
+    found = await eventually(partial(read, state, cluster), lambda found: found[failing] == 1)
+    assert found["postgresql.archiver.failures",] >= 1
+    assert (await read(backlog, cluster))["postgresql.archiver.backlog",] >= 1
+    sql(server, "alter system set archive_command = 'true'; select pg_reload_conf()")
+    sql(server, "drop table filler; select pg_switch_wal()")
+    mended = await eventually(partial(read, state, cluster), lambda found: found[failing] == 0)
+    assert mended["postgresql.archiver.failures",] >= 1
+    empty = {("postgresql.archiver.backlog",): 0}
+    await eventually(partial(read, backlog, cluster), lambda found: found == empty)
+
+
+async def test_a_query_that_fills_the_disk_shows_while_it_runs(
+    server: Postgres, connect: Any, read: Read, eventually: Read
+) -> None:
+    """Files of a tenant in flight; nothing is left when it ends."""
+    cluster = await connect(server)
+    reading = partial(read, postgres_temp.EXPORTER, cluster)
+    sorting = """
+    set work_mem = '64kB';
+    begin;
+    declare sorted cursor for select id from orders order by md5(id::text);
+    fetch 1 from sorted;
+    """
+    with session(server, sorting, "acme", "odoo-7"):
+        size = ("postgresql.temp.current.size", "acme")
+        found = await eventually(reading, lambda found: found.get(size, 0) > 100_000)
+        assert found["postgresql.temp.current",] == found[size]
+        assert found["postgresql.temp.current.files", "acme"] >= 1
+    await eventually(reading, lambda found: found == {("postgresql.temp.current",): 0})
+
+
+async def test_log_and_checkpoints_count_on(server: Postgres, connect: Any, read: Read) -> None:
+    """Row 13: what is written and flushed shows on a default server."""
+    cluster = await connect(server)
+    wal, checkpoints = postgres_wal.EXPORTER, postgres_checkpoints.EXPORTER
+    requested = ("postgresql.checkpoint.count", "requested")
+    before, flushed_before = await read(wal, cluster), await read(checkpoints, cluster)
+    sql(server, "update orders set state = 5; checkpoint", "acme")
+    after, flushed = await read(wal, cluster), await read(checkpoints, cluster)
+    assert after["postgresql.wal.generated",] - before["postgresql.wal.generated",] > 1_000_000
+    assert flushed[requested] == flushed_before[requested] + 1
+    assert flushed["postgresql.checkpoint.last.age",] < 60
+
+
+async def test_ids_in_use_are_a_small_share_of_a_fresh_cluster(server: Postgres, connect: Any, read: Read) -> None:
+    """Row 11: of every database, those that nobody may enter included."""
+    found = await read(postgres_wraparound.EXPORTER, await connect(server))
+    assert 0 < found["postgresql.wraparound.utilization", "template0", "transaction"] < 0.001
+    assert found["postgresql.wraparound.transaction.age", "acme"] > 0
+
+
+async def test_a_vacuum_shows_while_it_runs(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:
+    """By hand, of one table, and how far it is; it is no holder of the horizon."""
+    cluster = await connect(server)
+    sql(server, "update orders set state = 6", "acme")
+    slowly = "set vacuum_cost_delay = 20; set vacuum_cost_limit = 20; vacuum orders;"
+    with session(server, slowly, "acme", "odoo-7"):
+        scanned = ("postgresql.vacuum.scanned", "acme", sql(server, "select 'orders'::regclass::oid", "acme"))
+        found = await eventually(partial(read, postgres_vacuum.EXPORTER, cluster), lambda found: scanned in found)
+        assert found["postgresql.vacuum.running", "acme", "manual"] == 1
+        assert 0 <= found[scanned] <= 1
+        held = await read(postgres_horizon.EXPORTER, cluster)
+        assert ("postgresql.horizon.age", "session", "acme") not in held
+
+
+async def test_statements_are_counted_without_their_text(server: Postgres, connect: Any, read: Read) -> None:
+    """Row 14: one that runs between two readings is there with its tenant and role, and the rest is one series."""
+    cluster, memory = await connect(server), postgres_statements.Memory()
+    exporter, options = postgres_statements.EXPORTER, postgres_statements.Options(top=3)
+    await read(exporter, cluster, options, memory)
+    for _ in range(3):
+        sql(server, "select count(*) from orders, generate_series(1, 5)", "acme")
+    found = await read(exporter, cluster, options, memory)
+    calls = {key[1:]: value for key, value in found.items() if key[0] == "postgresql.statement.calls"}
+    assert 3 in [value for key, value in calls.items() if key[:2] == ("acme", "postgres")]
+    assert calls["", "", "other"] > 0
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("exporter", [postgres_activity.EXPORTER, postgres_archive_backlog.EXPORTER])
+async def test_a_role_that_may_not_look_gets_an_error(
+    exporter: Any, server: Postgres, connect: Any, read: Read
+) -> None:
+    """Row 20: without pg_monitor nothing is said."""
+    sql(server, "drop role if exists stranger; create role stranger login password 'stranger'")
+    stranger = await connect(server, "stranger", "stranger")
+    with pytest.raises(PermissionDeniedError):
+        await read(exporter, stranger)
