@@ -43,7 +43,7 @@ def _secret(value: Any) -> Secret:
     if isinstance(value, FileText):
         return Secret.of_file(value.path)
     if isinstance(value, str):
-        return Secret(value)
+        return Secret(str(value))  # a plain text: a library need not take a subclass of str, such as `Referred`
     raise refusal("secret")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,10 +47,13 @@ def written(document: dict[str, Any], directory: Path) -> Path:
     return path
 
 
-def quaywatch(*argv: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def quaywatch(*argv: str, config: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with these environment variables beside the others."""
     place = ("-c", str(config)) if config else ()
-    return subprocess.run([PROGRAM, *argv, *place], capture_output=True, text=True, timeout=60, check=False)
+    environ = {**os.environ, **variables}
+    return subprocess.run(
+        [PROGRAM, *argv, *place], capture_output=True, text=True, timeout=60, check=False, env=environ
+    )
 
 
 @pytest.fixture
@@ -82,6 +86,27 @@ def test_check_finds_nothing_missing(path: Path) -> None:
     assert rows["erp19"] == ["odoo", "yes", "yes", "19", "0"]
     assert rows["cache"][:3] == ["redis", "yes", "yes"]
     assert rows["erp-db"][0] == "postgres"
+
+
+def test_texts_of_the_environment_log_in(document: dict[str, Any], tmp_path: Path) -> None:
+    """Passwords, logins and a probe's partner may be variables: real servers take them, and a run succeeds."""
+    variables = {}
+    for table, key in (
+        (document["targets"]["erp-db"], "user"),
+        (document["targets"]["erp-db"], "password"),
+        (document["targets"]["cache"], "password"),
+        (document["targets"]["erp19"], "login"),
+        (document["targets"]["erp19"], "password"),
+        (document["targets"]["erp19"]["janitor"], "login"),
+        (document["targets"]["erp19"]["janitor"], "password"),
+        (document["probes"]["order_create"], "partner"),
+    ):
+        name = f"CLI_TEST_{len(variables)}"
+        variables[name], table[key] = table[key], f"${{env:{name}}}"
+    path = written(document, tmp_path)
+    for argv in (["check"], ["probe", "order_create"]):
+        done = quaywatch(*argv, config=path, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("fixture", ["role", "stranger"])

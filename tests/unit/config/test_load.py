@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from quaywatch.config import Settings, load, load_text
+from quaywatch.config.references import Referred
 from quaywatch.config.tables import OdooTable, PostgresTable
 from quaywatch.contract import Reach, TargetKind
 from quaywatch.errors import ConfigError
@@ -132,6 +134,59 @@ def test_a_file_is_read_into_plain_values_and_into_parts_of_secrets(tmp_path: Pa
     assert isinstance(table, OdooTable)
     assert table.login == "probe@example.com"
     assert table.password == Secret("xprobe@example.com")
+
+
+REFERRED = """
+environment: "${env:WORD}"
+installation: "${env:WORD}"
+targets:
+  db: &db {kind: "${env:KIND}", host: "${env:WORD}", user: "${env:WORD}", password: "${env:WORD}"}
+  other: {<<: *db, tls: "${env:TLS}", password: "a-${env:WORD}", tenants: {include: ["${env:WORD}"]}}
+  cache: {kind: redis, host: "${env:WORD}", username: "${env:WORD}", password: "${env:WORD}"}
+  erp:
+    kind: odoo
+    url: "${env:URL}"
+    database: "${env:WORD}"
+    login: "${env:WORD}"
+    password: "${env:WORD}"
+    api_key: "${env:WORD}"
+    janitor: {login: "${env:WORD}", password: "${env:WORD}"}
+exporters: {locks: {names: ["${env:WORD}"], key: "${env:WORD}"}}
+probes: {order: {targets: [erp], partner: "${env:WORD}"}}
+telemetry:
+  otlp:
+    endpoint: "${env:URL}"
+    headers: {authorization: "${env:WORD}"}
+    cert_file: "${env:WORD}"
+    key_file: "${env:WORD}"
+  http: {token: "${env:WORD}"}
+"""
+
+
+def test_a_text_from_elsewhere_is_a_plain_text_in_the_settings() -> None:
+    """Libraries look at the type itself: drivers are handed texts, never a class of the loader's own."""
+    environ = {"WORD": "word", "KIND": "postgres", "TLS": "require", "URL": "http://erp"}
+    given = load_text(REFERRED, "test.yaml", environ, EXPORTERS, PROBES)
+    texts = list(texts_in(given))
+    assert len(texts) > 30
+    assert [text for text in texts if isinstance(text, Referred)] == []
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text below a value, the revealed secrets included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, BaseModel):
+        yield from texts_in(dict(value))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from texts_in([getattr(value, one.name) for one in fields(value)])
+    elif isinstance(value, Mapping):
+        yield from texts_in([*value.keys(), *value.values()])
+    elif isinstance(value, Collection):
+        for one in value:
+            yield from texts_in(one)
 
 
 def test_settings_never_show_a_secret() -> None:
