@@ -5,6 +5,7 @@ Spoken in RESP2 and without retries: what an old server or a user with few right
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ from .kept import Kept
 from .network import connect_error, revealed
 
 _RESP2: Final = 2
+_COMMAND_DENIED: Final = re.compile(r"run the '([\w|-]+)' command")
+_KEY_DENIED: Final = re.compile(r"access (a key|one of the keys)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +219,7 @@ def redis_error(error: exceptions.RedisError, *, where: str, user: str, command:
         case exceptions.AuthenticationError() | exceptions.AuthorizationError():
             return AuthError(f"{where}: the login was refused", remedy=f"check the password of user {who}")
         case exceptions.NoPermissionError():
-            remedy = f"run: ACL SETUSER {who} +{command.lower()}"
-            return PermissionDeniedError(f"{where}: user {who} may not run {command}", remedy=remedy, code="NOPERM")
+            return _permission_error(str(error), where, who, command)
         case exceptions.BusyLoadingError():
             return ConnectError(f"{where}: the server is loading its data", remedy="wait", code="LOADING")
         case exceptions.ConnectionError() | exceptions.TimeoutError():
@@ -225,6 +227,17 @@ def redis_error(error: exceptions.RedisError, *, where: str, user: str, command:
         case exceptions.ResponseError():
             return _response_error(error, where, command)
     return ParseError(f"{where}: the answer could not be understood", remedy="check that Redis answers there")
+
+
+def _permission_error(words: str, where: str, who: str, command: str) -> PermissionDeniedError:
+    if _KEY_DENIED.search(words):
+        what, grant = f"access a key that {command} names", "~<key>"
+    else:
+        denied = _COMMAND_DENIED.search(words)  # from 7.0 on with its subcommand, such as slowlog|len
+        what, grant = f"run {command}", f"+{denied[1] if denied else command.lower()}"
+    return PermissionDeniedError(
+        f"{where}: user {who} may not {what}", remedy=f"run: ACL SETUSER {who} {grant}", code="NOPERM"
+    )
 
 
 def _connection_error(error: exceptions.RedisError, where: str) -> ConnectError:

@@ -29,6 +29,17 @@ def because(error: exceptions.RedisError, cause: OSError) -> exceptions.RedisErr
     [
         (exceptions.AuthenticationError("invalid"), AuthError, "user default"),
         (exceptions.NoPermissionError("x"), PermissionDeniedError, r"ACL SETUSER default \+info"),
+        (
+            exceptions.NoPermissionError("User w has no permissions to run the 'slowlog|len' command"),
+            PermissionDeniedError,
+            r"ACL SETUSER default \+slowlog\|len",
+        ),
+        (exceptions.NoPermissionError("No permissions to access a key"), PermissionDeniedError, "default ~<key>"),
+        (
+            exceptions.NoPermissionError("this user has no permissions to access one of the keys used as arguments"),
+            PermissionDeniedError,
+            "default ~<key>",
+        ),
         (exceptions.BusyLoadingError("x"), ConnectError, "loading"),
         (exceptions.ConnectionError("max number of clients reached"), ConnectError, "maxclients"),
         (exceptions.ConnectionError("Connection closed by server."), ConnectError, "cut"),
