@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from quaywatch.errors import ConfigError, FaultError, ParseError, VersionError
 from quaywatch.secret import Secret
 
+from .credential import Credential
 from .deadline import deadline
 from .http import Exchanges, HttpAddress, HttpAnswer, HttpServer, refuse_gateway
 from .odoo_json2 import Json2
@@ -66,9 +69,18 @@ class OdooAddress:
 
 
 class OdooServer:
-    """An Odoo database, as the address's user."""
+    """An Odoo database, as the address's user.
 
-    def __init__(self, address: OdooAddress, *, http: Exchanges | None = None) -> None:
+    Refused credentials are answered for from memory until their text changes, or for ten minutes of ``monotonic``.
+    """
+
+    def __init__(
+        self,
+        address: OdooAddress,
+        *,
+        http: Exchanges | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._address = address
         place = HttpAddress(url=address.url, ca_file=address.ca_file, answer_within=address.answer_within)
         self._http = http or HttpServer(place)
@@ -76,10 +88,11 @@ class OdooServer:
         self._visitor = http or HttpServer(replace(place, cookies=True))
         self._version: int | None = None
         self._fields: dict[str, frozenset[str]] = {}
-        self._janitor = _janitor(address, self._http)
+        self._janitor = _janitor(address, self._http, monotonic)
         who = {"where": address.where, "database": address.database, "login": address.login}
-        self._xmlrpc = XmlRpc(self._http, **who, credential=address.api_key or address.password)
-        self._json2 = Json2(self._http, **who, key=address.api_key) if address.api_key else None
+        credential = Credential(address.api_key or address.password, monotonic=monotonic)
+        self._xmlrpc = XmlRpc(self._http, **who, credential=credential)
+        self._json2 = Json2(self._http, **who, key=credential) if address.api_key else None
 
     @property
     def database(self) -> str:
@@ -192,7 +205,7 @@ def major_version(first: int | str) -> int:
     return int(found[0])
 
 
-def _janitor(address: OdooAddress, http: Exchanges) -> OdooServer | None:
+def _janitor(address: OdooAddress, http: Exchanges, monotonic: Callable[[], float]) -> OdooServer | None:
     if not address.janitor_login or address.janitor_password is None:
         return None
     user = replace(
@@ -204,4 +217,4 @@ def _janitor(address: OdooAddress, http: Exchanges) -> OdooServer | None:
         janitor_password=None,
         transport="xmlrpc",
     )
-    return OdooServer(user, http=http)
+    return OdooServer(user, http=http, monotonic=monotonic)

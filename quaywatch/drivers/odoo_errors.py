@@ -19,7 +19,10 @@ from quaywatch.errors import (
 from .http import HttpAnswer, refuse_gateway
 
 _LONGEST: Final = 200
-_LOGIN_REMEDY: Final = "check the login and password or key; a user with a second factor needs an API key"
+_LOGIN_REMEDY: Final = (
+    "check the login and password or key; a user with a second factor needs an API key; after several refusals Odoo"
+    " ignores every login from the same address for its cool-down, 60 s by default, right ones too"
+)
 
 
 def login_refused(where: str, login: str, code: str = "") -> AuthError:

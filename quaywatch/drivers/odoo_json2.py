@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from quaywatch.errors import InternalError, ParseError, TargetError
-from quaywatch.secret import Secret
 
+from .credential import Credential
 from .http import GATEWAY_STATUSES, Exchanges, HttpAnswer, refuse_gateway
-from .network import revealed
 from .odoo_errors import access_denied, fault, first_line, login_refused, no_such_database, strange_status
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
@@ -33,6 +32,7 @@ _MODEL_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
 """Methods of the model itself: what their positional arguments are called."""
 _RECORD_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "copy": ("default",),
+    "has_access": ("operation",),
     "read": ("fields", "load"),
     "write": ("vals",),
 }
@@ -47,10 +47,10 @@ class Json2:
         where: its name in messages.
         database: the tenant.
         login: the user, for messages.
-        key: the API key, read anew at each call.
+        key: the API key, read anew at each call; a refused one is not tried again for long.
     """
 
-    def __init__(self, http: Exchanges, *, where: str, database: str, login: str, key: Secret) -> None:
+    def __init__(self, http: Exchanges, *, where: str, database: str, login: str, key: Credential) -> None:
         self._http = http
         self._where = where
         self._database = database
@@ -65,13 +65,14 @@ class Json2:
         """
         single = method == "create" and bool(arguments) and isinstance(arguments[0], Mapping)
         named = {**named_arguments(method, [[arguments[0]]] if single else arguments), **keywords}
-        answer = await self._http.post(f"/json/2/{model}/{method}", _marshalled(named), self._headers())
-        result = self._result(answer)
+        with self._key.trial() as key:
+            answer = await self._http.post(f"/json/2/{model}/{method}", _marshalled(named), self._headers(key))
+            result = self._result(answer)
         return result[0] if single else result
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, key: str) -> dict[str, str]:
         return {
-            "Authorization": f"bearer {revealed(self._key)}",
+            "Authorization": f"bearer {key}",
             "Content-Type": "application/json",
             "X-Odoo-Database": self._database,
         }

@@ -12,10 +12,9 @@ from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
 from quaywatch.errors import AuthError, InternalError, ParseError, TargetError
-from quaywatch.secret import Secret
 
+from .credential import Credential
 from .http import Exchanges
-from .network import revealed
 from .odoo_errors import access_denied, fault, first_line, last_line, login_refused, no_such_database, refuse_status
 
 _HEADERS: Final = {"Content-Type": "text/xml"}
@@ -34,10 +33,10 @@ class XmlRpc:
         where: its name in messages.
         database: the tenant.
         login: the user.
-        credential: password or API key, read anew at each call.
+        credential: password or API key, read anew at each call; a refused one is not tried again for long.
     """
 
-    def __init__(self, http: Exchanges, *, where: str, database: str, login: str, credential: Secret) -> None:
+    def __init__(self, http: Exchanges, *, where: str, database: str, login: str, credential: Credential) -> None:
         self._http = http
         self._where = where
         self._database = database
@@ -54,16 +53,17 @@ class XmlRpc:
         """
         uid = await self._logged_in()
         try:
-            return await self._execute(uid, model, method, arguments, keywords)
+            return await self._execute(uid, self._credential.text(), model, method, arguments, keywords)
         except AuthError:
             self._uid = None
-        return await self._execute(await self._logged_in(), model, method, arguments, keywords)
+        uid = await self._logged_in()
+        with self._credential.trial() as text:
+            return await self._execute(uid, text, model, method, arguments, keywords)
 
     async def _execute(
-        self, uid: int, model: str, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
+        self, uid: int, text: str, model: str, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> Any:
-        credential = revealed(self._credential)
-        parameters = (self._database, uid, credential, model, method, list(arguments), dict(keywords))
+        parameters = (self._database, uid, text, model, method, list(arguments), dict(keywords))
         return await self._exchange("object", "execute_kw", parameters)
 
     async def _logged_in(self) -> int:
@@ -73,10 +73,11 @@ class XmlRpc:
             return self._uid
 
     async def _log_in(self) -> int:
-        parameters: tuple[Any, ...] = (self._database, self._login, revealed(self._credential), {})
-        uid = await self._exchange("common", "authenticate", parameters)
-        if not uid:
-            raise login_refused(self._where, self._login)
+        with self._credential.trial() as text:
+            parameters: tuple[Any, ...] = (self._database, self._login, text, {})
+            uid = await self._exchange("common", "authenticate", parameters)
+            if not uid:
+                raise login_refused(self._where, self._login)
         if not isinstance(uid, int):
             raise ParseError(f"{self._where}: the answer to a login is no user id")
         return uid

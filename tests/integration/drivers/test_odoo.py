@@ -152,6 +152,29 @@ async def test_a_secret_is_read_at_each_call(case: Case, tmp_path: Path) -> None
     await driver.close()
 
 
+async def test_a_wrong_password_locks_nobody_out(case: Case, tmp_path: Path) -> None:
+    """However often it is asked for, Odoo sees it once and takes the right one at once afterwards."""
+    path = tmp_path / "secret"
+    path.write_text("wr0ng")
+    secret = Secret.of_file(path)
+    driver = OdooServer(replace(case.address, password=secret, api_key=secret if case.address.api_key else None))
+    for _ in range(20):
+        with pytest.raises(AuthError):
+            await driver.ping()
+    path.write_text((case.address.api_key or case.address.password).reveal())
+    await driver.ping()
+    await driver.close()
+
+
+async def test_a_user_may_ask_for_its_rights(case: Case, erp: OdooServer) -> None:
+    """By whatever method its version has for it."""
+    if case.version == 19:
+        may = await erp.call("sale.order", "has_access", [], "create")
+    else:
+        may = await erp.call("sale.order", "check_access_rights", "create", raise_exception=False)
+    assert may is True
+
+
 async def test_what_the_user_may_not_do_is_a_permission_error(erp: OdooServer) -> None:
     """Rights are told from faults."""
     with pytest.raises(PermissionDeniedError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import xmlrpc.client
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -139,6 +141,81 @@ async def test_a_call_that_stays_refused_is_an_auth_error() -> None:
     with pytest.raises(AuthError):
         await odoo.call("m", "a")
     assert server.count("execute_kw") == 2
+
+
+class HandClock:
+    """Monotonic seconds that are set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def with_secret_in(path: Path, server: ScriptedOdoo, clock: HandClock) -> OdooServer:
+    """A driver whose password is the text of a file."""
+    return OdooServer(replace(ADDRESS, password=Secret.of_file(path)), http=server, monotonic=clock)
+
+
+async def refused(odoo: OdooServer) -> AuthError:
+    """The refusal that a ping ends with."""
+    with pytest.raises(AuthError) as caught:
+        await odoo.ping()
+    return caught.value
+
+
+async def test_a_refused_password_is_tried_once(tmp_path: Path) -> None:
+    """Odoo locks an address out after a few refusals: one is remembered for every call, and says so of Odoo."""
+    path = tmp_path / "secret"
+    path.write_text("wr0ng")
+    server = ScriptedOdoo({"authenticate": [xml(value=False)], "execute_kw": [xml(1)]})
+    odoo = with_secret_in(path, server, HandClock())
+    errors = [await refused(odoo) for _ in range(5)]
+    assert len({str(error) for error in errors}) == 1
+    assert "cool-down" in errors[-1].remedy
+    assert server.count("authenticate") == 1
+
+
+async def test_a_new_password_is_tried_at_once(tmp_path: Path) -> None:
+    """A refusal belongs to the text that was tried."""
+    path = tmp_path / "secret"
+    path.write_text("wr0ng")
+    server = ScriptedOdoo({"authenticate": [xml(value=False), xml(7)], "execute_kw": [xml(1)]})
+    odoo = with_secret_in(path, server, HandClock())
+    await refused(odoo)
+    path.write_text("right")
+    await odoo.ping()
+    assert server.count("authenticate") == 2
+
+
+async def test_a_refusal_is_forgotten_after_ten_minutes(tmp_path: Path) -> None:
+    """What changes at the server alone, such as the user's password, is seen in the end."""
+    path, clock = tmp_path / "secret", HandClock()
+    path.write_text("same")
+    server = ScriptedOdoo({"authenticate": [xml(value=False), xml(7)], "execute_kw": [xml(1)]})
+    odoo = with_secret_in(path, server, clock)
+    await refused(odoo)
+    clock.now = 599.0
+    await refused(odoo)
+    clock.now = 600.0
+    await odoo.ping()
+
+
+async def test_a_call_that_stayed_refused_is_not_sent_again() -> None:
+    """Also where the login works and the call is refused, the server is asked no more."""
+    odoo, server = odoo_that(xmlrpc.client.Fault(3, "Access Denied"))
+    for _ in range(3):
+        await refused(odoo)
+    assert (server.count("authenticate"), server.count("execute_kw")) == (2, 2)
+
+
+async def test_callers_that_wait_for_a_refused_login_do_not_try_it_too() -> None:
+    """Ten readings at once cost one refusal."""
+    odoo, server = odoo_that(1, uid=False)
+    ends = await asyncio.gather(*(odoo.ping() for _ in range(10)), return_exceptions=True)
+    assert {type(end) for end in ends} == {AuthError}
+    assert server.count("authenticate") == 1
 
 
 async def test_what_odoo_cannot_send_is_none() -> None:
@@ -306,6 +383,14 @@ async def test_json2_names_the_arguments_and_sends_the_key() -> None:
     assert server.headers[-1]["X-Odoo-Database"] == "acme"
 
 
+async def test_json2_tries_a_refused_key_once() -> None:
+    """Its refusal is remembered as that of a password."""
+    odoo, server = json2_that("/json/2/res.users/search_count", as_json({"message": "Invalid apikey"}, 401))
+    for _ in range(3):
+        await refused(odoo)
+    assert len(server.asked) == 1
+
+
 async def test_json2_creates_one_record_as_execute_kw_does() -> None:
     """One dictionary in, one id out."""
     odoo, server = json2_that("/json/2/m/create", as_json([11]))
@@ -388,6 +473,7 @@ async def test_the_transport_follows_version_and_key(
         ("unlink", ([1, 2],), {"ids": [1, 2]}),
         ("action_confirm", (5,), {"ids": [5]}),
         ("read", ([1], ["name"]), {"ids": [1], "fields": ["name"]}),
+        ("has_access", ([], "create"), {"ids": [], "operation": "create"}),
         ("fields_get", (), {}),
     ],
 )
