@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from quaywatch.config import Settings
 from quaywatch.config.tables import PostgresTable
 from quaywatch.contract import TargetKind, Watched
-from quaywatch.errors import TargetError
+from quaywatch.errors import InternalError, TargetError
 
 from .checks import Report, examine
 from .roles import role_script, wanted
@@ -22,7 +23,10 @@ _AT_ONCE: Final = 8
 
 
 def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
-    """Print what was found, or the SQL of the roles; 1 when something is missing.
+    """Print what was found, or the SQL of the roles.
+
+    Returns:
+        0 when nothing is missing, 1 when something is, 3 when a defect kept it from finding out.
 
     Raises:
         ConfigError: when the configuration is wrong.
@@ -33,7 +37,21 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
         return asyncio.run(_print_sql(settings, targets, console))
     reports = asyncio.run(_reports(settings, targets))
     _print(reports, console)
-    return 0 if all(report.fine for report in reports) else 1
+    if arguments.debug:
+        for defect in _defects(reports):
+            console.complain("".join(traceback.format_exception(defect)))
+    return exit_code(reports)
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """The code of the worst that was found, a defect being the worst."""
+    if _defects(reports):
+        return InternalError.exit_code
+    return 0 if all(report.fine for report in reports) else TargetError.exit_code
+
+
+def _defects(reports: Sequence[Report]) -> list[Exception]:
+    return [finding.defect for report in reports for finding in report.findings if finding.defect]
 
 
 async def _reports(settings: Settings, targets: Sequence[Watched]) -> list[Report]:

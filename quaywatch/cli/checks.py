@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from quaywatch.contract import ExporterTask, Per, ProbeTask, Reason, TargetKind, Watched
 from quaywatch.drivers.deadline import deadline
-from quaywatch.errors import PermissionDeniedError, QuaywatchError, TargetError
+from quaywatch.errors import ConfigError, InternalError, PermissionDeniedError, TargetError
 
 from .roles import MONITOR, identifier, lacking, wanted
 
@@ -19,19 +19,20 @@ _UNREACHED: Final = (Reason.CONNECT, Reason.TIMEOUT)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is missing: what, and what mends it."""
+    """Something that is missing: what, and what mends it; ``defect`` when the agent itself is at fault."""
 
     what: str
     remedy: str = ""
+    defect: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found out about a target; ``logged_in`` is None when it was not reached."""
+    """What was found out about a target; what could not be found out is None."""
 
     name: str
     kind: TargetKind
-    reachable: bool
+    reachable: bool | None
     logged_in: bool | None
     version: str
     findings: tuple[Finding, ...]
@@ -45,13 +46,16 @@ class Report:
 async def examine(watched: Watched, user: str) -> Report:
     """Connect, log in and try everything that is configured; ``user`` is who is granted rights in remedies.
 
-    Raises nothing but a cancellation and defects.
+    Raises nothing but a cancellation: a defect that one target brings out must not hide the others.
     """
-    driver = watched.open()
     try:
-        return await _examined(watched, driver, user)
-    finally:
-        await driver.close()
+        driver = watched.open()
+        try:
+            return await _examined(watched, driver, user)
+        finally:
+            await driver.close()
+    except Exception as error:  # noqa: BLE001 - as promised
+        return Report(watched.target.name, watched.target.kind, None, None, "", (_told("", error),))
 
 
 async def _examined(watched: Watched, driver: Any, user: str) -> Report:
@@ -113,7 +117,7 @@ async def _reading(task: ExporterTask, driver: Any) -> AsyncIterator[Finding]:
     try:
         async with deadline(task.deadline, exporter.name):
             _ = [sample async for sample in exporter.collect(driver, task.options, exporter.state())]
-    except TargetError as error:
+    except Exception as error:  # noqa: BLE001 - an exporter's defect is its own: the others are tried all the same
         yield _told(exporter.name, error)
 
 
@@ -124,17 +128,20 @@ async def _flow(task: ProbeTask, driver: Any) -> AsyncIterator[Finding]:
     try:
         async with deadline(_WITHIN, f"{task.probe.name}: check"):
             found = [what async for what in task.probe.check(driver, task.options)]
-    except QuaywatchError as error:
+    except Exception as error:  # noqa: BLE001 - a probe's defect is its own, too
         yield _told(task.probe.name, error)
         return
     for what in found:
         yield Finding(f"{task.probe.name}: {what}")
 
 
-def _told(where: str, error: QuaywatchError) -> Finding:
-    what = f"{where}: {error.what}" if where else error.what
+def _told(where: str, error: Exception) -> Finding:
+    place = f"{where}: " if where else ""
+    if not isinstance(error, TargetError | ConfigError):
+        what = error.what if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+        return Finding(f"{place}a defect of the agent: {what}", "run it again with --debug, and report it", error)
     denied = isinstance(error, PermissionDeniedError)
-    return Finding(what, error.remedy or ("give the user the right to do this" if denied else ""))
+    return Finding(place + error.what, error.remedy or ("give the user the right to do this" if denied else ""))
 
 
 async def _postgres_version(cluster: Any) -> str:

@@ -90,7 +90,7 @@ def test_check_finds_nothing_missing(path: Path) -> None:
 
 def test_texts_of_the_environment_log_in(document: dict[str, Any], tmp_path: Path) -> None:
     """Passwords, logins and a probe's partner may be variables: real servers take them, and a run succeeds."""
-    variables = {}
+    variables: dict[str, str] = {}
     for table, key in (
         (document["targets"]["erp-db"], "user"),
         (document["targets"]["erp-db"], "password"),
