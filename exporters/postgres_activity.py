@@ -95,15 +95,20 @@ select count(*) filter (where backend_type = 'client backend') as used,
 """
 """``reserved_connections`` came with PostgreSQL 16."""
 LIMITS = """
-select 'database' as whose, d.datname as name, d.datconnlimit as allowed,
-       (select count(*) from pg_stat_activity a where a.datid = d.oid and a.backend_type = 'client backend') as used
+with clients as materialized (
+    select datid, usesysid from pg_stat_activity where backend_type = 'client backend'
+)
+select 'database' as whose, d.datname as name, d.datconnlimit as allowed, count(c.datid) as used
   from pg_database d
+  left join clients c on c.datid = d.oid
  where d.datconnlimit >= 0 and d.datallowconn
+ group by d.oid, d.datname, d.datconnlimit
 union all
-select 'role', r.rolname, r.rolconnlimit,
-       (select count(*) from pg_stat_activity a where a.usesysid = r.oid and a.backend_type = 'client backend')
+select 'role', r.rolname, r.rolconnlimit, count(c.usesysid)
   from pg_roles r
+  left join clients c on c.usesysid = r.oid
  where r.rolconnlimit >= 0 and r.rolcanlogin and not r.rolsuper
+ group by r.oid, r.rolname, r.rolconnlimit
 """
 
 
