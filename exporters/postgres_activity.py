@@ -15,7 +15,7 @@ from quaywatch.contract import Exporter, Kind, Metric, Postgres, Row, Sample, Ta
 from .sight import require_sight
 
 SESSIONS = Metric(
-    "postgresql.session.count",
+    "postgresql.session.open",
     Kind.UPDOWN,
     "{session}",
     "Sessions of clients, by database and state.",

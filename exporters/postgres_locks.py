@@ -58,7 +58,7 @@ ROOT_BLOCKER_HELD_UP = Metric(
     ("database", "pid", "state", "application_name"),
 )
 LOCKS = Metric(
-    "postgresql.lock.count",
+    "postgresql.locks",
     Kind.UPDOWN,
     "{lock}",
     "Locks held (granted true) and waited for (granted false).",

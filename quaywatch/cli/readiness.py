@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from quaywatch.contract import Per, Reach, Series, Watched
-from quaywatch.runtime.catalogue import SCRAPE_SUCCESS, TARGET_UP, TENANT_COUNT
+from quaywatch.runtime.catalogue import SCRAPE_SUCCESS, TARGET_UP, TENANTS
 from quaywatch.runtime.leases import Leases
 
 _Look = tuple[str, str, str]
@@ -34,5 +34,5 @@ def _wanted(watched: Watched) -> Iterator[tuple[_Look, ...]]:
     yield ((TARGET_UP.name, name, ""),)
     for task in watched.exporters:
         success = (SCRAPE_SUCCESS.name, name, task.exporter.name)
-        found = (TENANT_COUNT.name, name, "")
+        found = (TENANTS.name, name, "")
         yield (success, found) if task.exporter.per is Per.DATABASE else (success,)

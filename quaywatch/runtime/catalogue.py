@@ -51,8 +51,8 @@ SNAPSHOT_AGE = Metric(
     "Time since the exporter's last complete reading began.",
     ("target", "exporter", "database"),
 )
-TENANT_COUNT = Metric(
-    "quaywatch.tenant.count",
+TENANTS = Metric(
+    "quaywatch.tenants",
     Kind.GAUGE,
     "{database}",
     "Databases of the target that per-database exporters visit.",
@@ -145,7 +145,7 @@ PROBE_SUCCESS = Metric(
     "quaywatch.probe.success",
     Kind.GAUGE,
     "",
-    "1 when the last valid run of the probe succeeded, else 0.",
+    "1 when the last run of the probe succeeded, 0 when it failed; absent when it was invalid and measured nothing.",
     ("target", "probe"),
 )
 PROBE_LAST_RUN_TIME = Metric(
@@ -209,7 +209,7 @@ METRICS: tuple[Metric, ...] = (
     SCRAPE_SAMPLES,
     SCRAPE_ERROR,
     SNAPSHOT_AGE,
-    TENANT_COUNT,
+    TENANTS,
     SCHEDULE_MISSED,
     CARDINALITY_DROPPED,
     LEASE_HELD,

@@ -180,7 +180,9 @@ def _count(record: RunRecord, meter: Meter) -> None:
             meter.record(catalogue.PROBE_STEP_DURATION, step.duration, *names, step.name)
     if record.reason is not None:
         meter.add(catalogue.PROBE_FAILURES, 1, *names, record.failed_step, record.reason)
-    if record.outcome is not Outcome.INVALID:
+    if record.outcome is Outcome.INVALID:  # it measured nothing, and what was measured before is no longer so
+        meter.clear(catalogue.PROBE_SUCCESS, *names)
+    else:
         meter.set(catalogue.PROBE_SUCCESS, float(record.outcome is Outcome.SUCCESS), *names)
     if record.outcome is Outcome.SUCCESS:
         meter.record(catalogue.PROBE_DURATION, record.duration, *names)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from quaywatch.contract import Cluster, ExporterTask, Meter, Reason
 from quaywatch.errors import TargetError
 
-from .catalogue import TENANT_COUNT
+from .catalogue import TENANTS
 from .clock import Clock
 from .collection import Collection
 from .store import Source
@@ -61,7 +61,7 @@ class Tour:
             return
         for task in self._tasks:
             self._collection.recovered(self._source(task, ""))
-        self._meter.set(TENANT_COUNT, len(found), self._target)
+        self._meter.set(TENANTS, len(found), self._target)
         self._end(set(self._known) - set(found))
         async with asyncio.TaskGroup() as group:
             for database in found:
@@ -69,7 +69,7 @@ class Tour:
 
     def _lost(self, error: TargetError, duration: float) -> None:
         """The databases could not be listed: nothing of what was read before holds, and each exporter failed once."""
-        self._meter.clear(TENANT_COUNT, self._target)
+        self._meter.clear(TENANTS, self._target)
         for task in self._tasks:
             self._collection.count(self._source(task, ""), error)
             for database in self._known:

@@ -72,7 +72,7 @@ async def test_the_agents_own_session_counts_against_the_limit_only(server: Post
     found = await read(postgres_activity.EXPORTER, await connect(server))
     assert found["postgresql.connection.used",] >= 1
     assert found["postgresql.connection.usable",] == 197
-    assert [key for key in found if key[0] == "postgresql.session.count"] == []
+    assert [key for key in found if key[0] == "postgresql.session.open"] == []
 
 
 async def test_limits_of_a_tenant_and_a_role_show(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:

@@ -62,7 +62,7 @@ async def test_row_lock_waits_lead_to_who_is_idle_in_transaction(
     assert found["postgresql.lock.root_blockers", "acme", "idle in transaction"] == 1
     age = found["postgresql.lock.root_blocker.age", "acme", holder, "idle in transaction", "import"]
     assert 0 < found["postgresql.lock.wait.longest", "acme"] < age < 60
-    assert found["postgresql.lock.count", "acme", "ShareLock", "false"] == 1
+    assert found["postgresql.locks", "acme", "ShareLock", "false"] == 1
 
 
 async def test_when_the_blocker_is_gone_nobody_waits(driver: Any, pair: Any, read: Read, eventually: Read) -> None:
@@ -92,7 +92,7 @@ async def test_an_advisory_lock_outside_a_transaction_blocks_without_an_age(
 
 
 def _advisory(reading: dict[tuple[str, ...], Any]) -> Any:
-    return reading.get(("postgresql.lock.count", "acme", "ExclusiveLock", "true"))
+    return reading.get(("postgresql.locks", "acme", "ExclusiveLock", "true"))
 
 
 async def _pid_of(pair: Any, state: str, eventually: Read) -> str:

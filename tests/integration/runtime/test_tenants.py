@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from quaywatch.contract import Series
-from quaywatch.runtime.catalogue import LEASE_HELD, SCRAPE_SUCCESS, SNAPSHOT_AGE, TARGET_UP, TENANT_COUNT
+from quaywatch.runtime import catalogue
+from quaywatch.runtime.catalogue import LEASE_HELD, SCRAPE_SUCCESS, SNAPSHOT_AGE, TARGET_UP
 from sandbox.parts import postgres
 from sandbox.parts.postgres import Postgres, sql
 from sandbox.process import Services
@@ -72,7 +73,7 @@ async def test_three_hundred_tenants_cost_five_connections(server: Postgres) -> 
             meanwhile(count, every=0.02),
         ):
             await eventually(lambda: len(queues(bench)) == TENANTS, within=2 * EVERY)
-            assert value(bench.everything, TENANT_COUNT, target="db") == TENANTS
+            assert value(bench.everything, catalogue.TENANTS, target="db") == TENANTS
             assert {one.value for one in matching(bench.everything, SCRAPE_SUCCESS)} == {1}
             assert value(bench.everything, LEASE_HELD, target="db") == 1
             async with superuser(server) as owner:

@@ -38,7 +38,7 @@ async def test_idle_in_transaction_has_an_age_of_its_own(postgres: Make, read: R
     """Row 7: the oldest transaction by state; idle sessions are counted and have no age."""
     rows = [group("idle", sessions=5, state_age=900.0), group("idle in transaction", state_age=60.0, oldest=74.0)]
     found = await read(EXPORTER, postgres(answers(rows)))
-    assert found["postgresql.session.count", "acme", "idle"] == 5
+    assert found["postgresql.session.open", "acme", "idle"] == 5
     assert found["postgresql.transaction.oldest.age", "acme", "idle in transaction"] == 74.0
     assert found["postgresql.session.state.longest", "acme", "idle in transaction"] == 60.0
     assert ("postgresql.session.state.longest", "acme", "idle") not in found

@@ -107,8 +107,8 @@ async def test_counts_are_read_only_where_they_are_wanted(postgres: Make, read: 
     counts = [{"database": "acme", "mode": "ShareLock", "granted": granted, "locks": 3} for granted in (True, False)]
     assert await read(EXPORTER, postgres({WAITS: []}), Options(counts=False)) == {("postgresql.lock.waiting",): 0}
     found = await read(EXPORTER, postgres({WAITS: [], COUNTS: counts}))
-    assert found["postgresql.lock.count", "acme", "ShareLock", "true"] == 3
-    assert found["postgresql.lock.count", "acme", "ShareLock", "false"] == 3
+    assert found["postgresql.locks", "acme", "ShareLock", "true"] == 3
+    assert found["postgresql.locks", "acme", "ShareLock", "false"] == 3
 
 
 async def test_postgresql_13_is_asked_without_the_start_of_the_wait(postgres: Make, read: Read) -> None:

@@ -131,11 +131,11 @@ def test_counters_start_at_zero(meter: Numbers) -> None:
     assert meter.of("quaywatch.probe.interval", **NAMES) == 60
 
 
-async def test_an_invalid_run_leaves_success_as_it_was(meter: Numbers) -> None:
-    """A wrong password after a good run turns nothing red, and the last success keeps its time."""
+async def test_an_invalid_run_ends_success(meter: Numbers) -> None:
+    """A wrong password after a good run turns nothing red and leaves nothing green; the last success keeps its time."""
     good = await ran(task(green), meter)
     await ran(task(failing(AuthError("refused"))), meter)
-    assert meter.of("quaywatch.probe.success", **NAMES) == 1
+    assert meter.of("quaywatch.probe.success", **NAMES) is None
     assert meter.of("quaywatch.probe.last_success.time", **NAMES) == good.started
 
 

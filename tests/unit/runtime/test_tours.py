@@ -10,7 +10,7 @@ import pytest
 
 from quaywatch.contract import Per, Reason, Sample
 from quaywatch.errors import ConnectError, PermissionDeniedError
-from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TENANT_COUNT
+from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TENANTS
 from quaywatch.runtime.collection import Collection
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.store import Store
@@ -82,7 +82,7 @@ async def test_one_visit_serves_all_exporters_of_a_database() -> None:
     assert sorted(bench.cluster.visits) == ["a", "b"]
     assert bench.cluster.inside == 0
     assert [bench.success(name) for name in ("a", "b", "test_c")] == [(1, 1), (1, 1), (None, None)]
-    assert value(bench.everything, TENANT_COUNT, target="db") == 2
+    assert value(bench.everything, TENANTS, target="db") == 2
     assert value(bench.everything, LEVEL, database="a", what="a") == 1
 
 
@@ -113,7 +113,7 @@ async def test_a_vanished_database_ends_with_the_next_tour() -> None:
     bench.cluster.names = ["a"]
     await bench.tour.go()
     assert {dict(one.attributes).get("database", "a") for one in bench.everything.series()} == {"a"}
-    assert value(bench.everything, TENANT_COUNT) == 1
+    assert value(bench.everything, TENANTS) == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_databases_that_cannot_be_listed_are_all_unread() -> None:
     assert matching(bench.everything, LEVEL) == []
     assert (bench.success("a"), bench.success("b")) == ((0, 0), (0, 0))
     assert value(bench.everything, SCRAPE_ERROR, exporter="first", reason=Reason.CONNECT) == 1
-    assert value(bench.everything, TENANT_COUNT) is None
+    assert value(bench.everything, TENANTS) is None
     assert len(matching(bench.everything, SNAPSHOT_AGE)) == 4
     bench.cluster.listing = None
     await bench.tour.go()
