@@ -125,6 +125,7 @@ def _absent(flow: Flow) -> Rule:
     return Rule(
         alert="FlowAbsent",
         expr=f"absent(<quaywatch.probe.last_run.time>{{{matchers}}})",
+        labels={"target": flow.target, "probe": flow.probe},
         hold=max(300, round(3 * flow.every)),
         severity=Severity.PAGE,
         role=Role.SYMPTOM,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -48,6 +48,7 @@ class Rule:
         alert: its name, which is its runbook's.
         expr: PromQL, with ``<metric.name>`` for a metric.
         hold: how long it must be true, in seconds.
+        labels: what tells it from rules of the same name.
         severity: who is told.
         role: symptom or cause.
         service: what is ill.
@@ -64,6 +65,7 @@ class Rule:
     description: str
     service: Service = Service.ODOO
     hold: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Vocabulary:
@@ -97,7 +99,12 @@ def to_yaml(rule: Rule, words: Vocabulary, runbooks: str) -> dict[str, Any]:
         "alert": rule.alert,
         "expr": words.expand(rule.expr),
         **({"for": f"{rule.hold}s"} if rule.hold else {}),
-        "labels": {"severity": str(rule.severity), "alert_role": str(rule.role), "service": str(rule.service)},
+        "labels": {
+            "severity": str(rule.severity),
+            "alert_role": str(rule.role),
+            "service": str(rule.service),
+            **rule.labels,
+        },
         "annotations": {
             "summary": rule.summary,
             "description": words.expand(rule.description),

@@ -28,6 +28,7 @@ CATALOGUE: list[Metric] = [
     *(metric for exporter in EXPORTERS for metric in exporter.metrics),
 ]
 FLOW = Flow("prod", "erp", "order_create", 60)
+OTHER_FLOW = Flow("prod", "erp-west", "order_create", 60)
 CASES = {"fires", "not yet", "resolves", "no data"}
 
 
@@ -53,7 +54,7 @@ def test_the_checked_in_file_is_what_the_code_renders() -> None:
     assert RULES.read_text() == alerts.render(CATALOGUE, prometheus_name)
 
 
-@pytest.mark.parametrize("flows_run", [(), (FLOW,)], ids=["general", "for a configuration"])
+@pytest.mark.parametrize("flows_run", [(), (FLOW, OTHER_FLOW)], ids=["general", "for a configuration"])
 def test_prometheus_takes_the_rules(flows_run: tuple[Flow, ...], promtool: Path, tmp_path: Path) -> None:
     """Syntax, templates and duplicates."""
     file = tmp_path / "rules.yml"
