@@ -149,6 +149,14 @@ async def server_time(odoo: Odoo) -> datetime:
         raise ParseError("Odoo gave no usable default for an order's date") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Undoing:
+    """A way to undo an order: ``go`` answers how many records that were, ``records`` how many it would be."""
+
+    go: Callable[[Odoo, Order], Awaitable[int]]
+    records: Callable[[Order], int]
+
+
 async def sweep_orders(odoo: Odoo, order: SweepOrder) -> Swept:
     """Cancel what killed runs left and, as the janitor, erase it; then count what is still there.
 
@@ -157,11 +165,12 @@ async def sweep_orders(odoo: Odoo, order: SweepOrder) -> Swept:
     janitor = odoo.janitor()
     cutoff = await server_time(odoo) - timedelta(seconds=order.older_than)
     old: Domain = [(MARK, "=like", _escaped(order.prefix) + "%"), ("create_date", "<", cutoff.strftime(_TIME))]
-    undone = await _sweep_each(odoo, [*old, ("state", "!=", "cancel")], order, _cancelled)
+    undone = await _sweep_each(odoo, [*old, ("state", "!=", "cancel")], order, _Undoing(_cancelled, lambda _: 1))
     erased = 0
     if janitor is not None:
         lasting, _ = await _validated(janitor, old)
-        erased = await _sweep_each(janitor, [*old, ("id", "not in", sorted(lasting))], order, _cancelled_and_erased)
+        erasing = _Undoing(_cancelled_and_erased, lambda found: len(found.pickings) + 1)
+        erased = await _sweep_each(janitor, [*old, ("id", "not in", sorted(lasting))], order, erasing)
     residue, permanent = await _left(janitor or odoo, old)
     return Swept(undone=undone, erased=erased, residue=residue, permanent=permanent)
 
@@ -181,17 +190,15 @@ async def _cancelled_and_erased(janitor: Odoo, found: Order) -> int:
     return await erase(janitor, found)
 
 
-async def _sweep_each(
-    odoo: Odoo, domain: Domain, order: SweepOrder, undo: Callable[[Odoo, Order], Awaitable[int]]
-) -> int:
-    """Undo each order found, at most ``cap``, and answer how many records that were; a dry run only counts orders."""
+async def _sweep_each(odoo: Odoo, domain: Domain, order: SweepOrder, undoing: _Undoing) -> int:
+    """Undo each order found, at most ``cap``, and answer how many records that were; a dry run only counts them."""
     ours = [found for found in await find(odoo, domain, limit=order.cap) if found.mark.startswith(order.prefix)]
     if order.dry_run:
-        return len(ours)
+        return sum(undoing.records(found) for found in ours)
     done = 0
     for found in ours:
         try:
-            done += await undo(odoo, found)
+            done += await undoing.go(odoo, found)
         except (FaultError, WrongResultError):
             continue  # this one stays and is counted as residue; the others must not wait for it
     return done

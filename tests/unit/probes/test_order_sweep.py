@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from probes.odoo_orders import sweep_orders
@@ -101,12 +103,13 @@ async def test_a_sweep_is_capped() -> None:
 
 
 async def test_a_dry_run_only_counts() -> None:
-    """What would be done is said, and no writing call is made."""
+    """What would be done is said, in the records that a sweep then counts, and no writing call is made."""
     database = Database()
     database.order(f"{PREFIX}1", age=OLD, state="sale", picking="assigned")
     dry = SweepOrder(prefix=PREFIX, older_than=120, dry_run=True)
-    assert await sweep_orders(FakeOdoo(database), dry) == Swept(undone=1, erased=1, residue=2)
+    assert await sweep_orders(FakeOdoo(database), dry) == Swept(undone=1, erased=2, residue=2)
     assert {method for _, method in database.calls} <= {"search_read", "search_count", "default_get"}
+    assert await sweep_orders(FakeOdoo(database), replace(dry, dry_run=False)) == Swept(undone=1, erased=2)
 
 
 async def test_no_deliveries_where_there_are_none() -> None:
