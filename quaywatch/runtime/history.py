@@ -32,6 +32,14 @@ class TargetStatus:
     since: float | None
     held: bool | None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether nothing is known of it here, since another agent acts on it.
+
+        An agent that cannot reach the leases goes on acting without one.
+        """
+        return self.held is False and self.up is None
+
 
 @dataclass(frozen=True, slots=True)
 class FlowStatus:

@@ -69,7 +69,20 @@ def _headline(status: Status) -> tuple[str, str]:
     unread = [source for source in status.sources if not source.ok]
     if unread:
         return "odd", _some(len(unread), "reading fails", "readings fail")
-    return ("good", "All is well") if status.targets else ("odd", "No target yet")
+    return _well(status.targets)
+
+
+def _well(targets: Sequence[TargetStatus]) -> tuple[str, str]:
+    """Nothing known here is wrong, which says nothing of what another agent watches."""
+    elsewhere = sum(target.elsewhere for target in targets)
+    if not targets:
+        return "odd", "No target yet"
+    if elsewhere == len(targets):
+        return "odd", "Another agent watches; nothing is known here"
+    if elsewhere:
+        watched = _some(elsewhere, "target is watched", "targets are watched")
+        return "good", f"All is well here, {watched} by another agent"
+    return "good", "All is well"
 
 
 def _and_down(down: Sequence[TargetStatus]) -> str:
@@ -82,7 +95,7 @@ def _notices(status: Status) -> str:
     if not status.config_ok:
         notices.append("The configuration on disk was refused; the agent goes on with the one before. See its log.")
     if not status.leases_reachable:
-        notices.append("The leases cannot be reached: shared targets may be read by no agent.")
+        notices.append("The leases cannot be reached: shared targets may be read by several agents.")
     return "".join(f'<p class="card why odd">{escape(notice)}</p>' for notice in notices)
 
 
@@ -91,8 +104,14 @@ def _notices(status: Status) -> str:
 
 def _flows(status: Status) -> str:
     if not status.flows:
-        return '<p class="muted">No probe is configured.</p>'
+        return _nothing("No probe is configured.", "no flow is known here.", status)
     return _LEGEND + "".join(_flow(flow, status) for flow in status.flows)
+
+
+def _nothing(here: str, elsewhere: str, status: Status) -> str:
+    """Why a list is empty."""
+    watched = any(target.elsewhere for target in status.targets)
+    return f'<p class="muted">{f"Another agent watches; {elsewhere}" if watched else here}</p>'
 
 
 def _key(word: str, meaning: str) -> str:
@@ -121,7 +140,7 @@ def _flow(flow: FlowStatus, status: Status) -> str:
 
 def _badge(flow: FlowStatus, status: Status) -> tuple[str, str]:
     """Tone and word for how the flow is now."""
-    if any(target.name == flow.target and target.held is False for target in status.targets):
+    if any(target.name == flow.target and target.elsewhere for target in status.targets):
         return "none", "run by another agent"
     if not flow.runs:
         return "none", "not run yet"
@@ -212,7 +231,7 @@ def _targets(status: Status) -> str:
 
 
 def _target(target: TargetStatus, now: float) -> str:
-    unknown = "watched by another agent" if target.held is False else "not asked yet"
+    unknown = "watched by another agent" if target.elsewhere else "not asked yet"
     tone, word = {True: ("good", "✓ up"), False: ("bad", "✕ down"), None: ("none", unknown)}[target.up]
     since = f" for {_span(now - target.since)}" if target.since is not None else ""
     lease = "lease held here" if target.held else ""
@@ -227,7 +246,7 @@ def _target(target: TargetStatus, now: float) -> str:
 def _sources(status: Status) -> str:
     """How old each reading is, folded by target; open where something is wrong."""
     if not status.sources:
-        return '<p class="muted">Nothing was read yet.</p>'
+        return _nothing("Nothing was read yet.", "no reading is known here.", status)
     groups = [(target, list(group)) for target, group in groupby(status.sources, key=lambda source: source.target)]
     return f'<div class="card">{"".join(_readings(target, group) for target, group in groups)}</div>'
 

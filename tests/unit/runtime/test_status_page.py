@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 import pytest
 
 from quaywatch.contract import Outcome, Reason
+from quaywatch.runtime import catalogue
 from quaywatch.runtime.history import RUNS_KEPT, History, Status
+from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.status_page import CONTENT_POLICY, render
 from tests.unit.runtime.status_fakes import NOW, FrozenClock, numbers, quiet, record, troubled
 
@@ -60,6 +62,11 @@ def headline(status: Status) -> str:
     return found[1]
 
 
+def alone(status: Status) -> Status:
+    """The status without the targets of another agent."""
+    return replace(status, targets=tuple(target for target in status.targets if not target.elsewhere))
+
+
 def test_every_run_is_a_cell_with_a_shape_of_its_own(clock: FrozenClock) -> None:
     """Outcomes differ by class, text and title, and places without a run are filled."""
     page = Reader(render(troubled(clock).status(numbers(clock))))
@@ -82,7 +89,11 @@ def test_steps_are_bars_one_after_the_other(clock: FrozenClock) -> None:
 @pytest.mark.parametrize(
     ("sentence", "status"),
     [
-        ("All is well", lambda clock: quiet(clock).status(numbers(clock))),
+        ("All is well", lambda clock: alone(quiet(clock).status(numbers(clock)))),
+        (
+            "All is well here, 1 target is watched by another agent",
+            lambda clock: quiet(clock).status(numbers(clock)),
+        ),
         ("1 flow fails, 1 target is down", lambda clock: troubled(clock).status(numbers(clock))),
         ("1 reading fails", lambda clock: quiet(clock).status(numbers(clock, lost=True))),
         ("No target yet", lambda clock: History(clock, version="1").status([])),
@@ -115,7 +126,26 @@ def test_what_another_agent_does_is_not_missed_here(clock: FrozenClock) -> None:
     page = render(elsewhere)
     assert "watched by another agent" in page
     assert "run by another agent" in page
-    assert headline(elsewhere) == "All is well"
+    assert headline(elsewhere) == "Another agent watches; nothing is known here"
+
+
+def test_a_standby_claims_nothing(clock: FrozenClock) -> None:
+    """An agent that holds no lease has neither probes nor readings, and says whose they are."""
+    meter = Instruments("", clock)
+    for target in ("erp", "erp-db"):
+        meter.set(catalogue.LEASE_HELD, 0, target)
+    page = render(History(clock, version="1").status(meter.series()))
+    assert "Another agent watches; no flow is known here." in page
+    assert "Another agent watches; no reading is known here." in page
+    assert not re.search("All is well|No probe is configured|Nothing was read yet", page)
+
+
+def test_an_agent_that_acts_without_its_lease_shows_its_own_runs(clock: FrozenClock) -> None:
+    """While the leases are away an agent goes on acting: what it sees is its own."""
+    status = quiet(clock).status(numbers(clock))
+    page = render(replace(status, targets=tuple(replace(target, held=False) for target in alone(status).targets)))
+    assert "another agent" not in page
+    assert "✓ passes" in page
 
 
 def test_every_text_is_escaped(clock: FrozenClock) -> None:
@@ -144,4 +174,4 @@ def test_the_agents_own_troubles_are_said(clock: FrozenClock) -> None:
     status = quiet(clock).status(numbers(clock))
     page = render(replace(status, config_ok=False, leases_reachable=False))
     assert "configuration on disk was refused" in page
-    assert "leases cannot be reached" in page
+    assert "leases cannot be reached: shared targets may be read by several agents" in page
