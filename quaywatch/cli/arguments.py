@@ -161,6 +161,9 @@ def _config(commands: Any) -> None:
 def _rules(commands: Any) -> None:
     command = _command(commands, "rules", "print the alerting rules for this configuration", module="render")
     command.set_defaults(render="rules")
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="fit them to this configuration")
+    where = "address of the directory with the runbooks, for links in alerts; a path in the sources if not given"
+    command.add_argument("--runbooks", metavar="URL", help=where)
     _rendered(command)
 
 
@@ -171,7 +174,6 @@ def _dashboards(commands: Any) -> None:
 
 
 def _rendered(command: ArgumentParser) -> None:
-    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="fit them to this configuration")
     command.add_argument("--out", type=Path, metavar="DIR", help="write files into this directory; print if not given")
 
 

@@ -22,8 +22,7 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     Raises:
         ConfigError: when the configuration is wrong.
     """
-    settings = settings_of(arguments.config, environ) if arguments.config else None
-    files = {"rules": _rules, "dashboards": _dashboards}[arguments.render](settings)
+    files = {"rules": _rules, "dashboards": _dashboards}[arguments.render](arguments, environ)
     for name, text in files:
         if arguments.out is None:
             console.say(text.rstrip())
@@ -38,9 +37,11 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _rules(settings: Settings | None) -> Iterator[tuple[str, str]]:
+def _rules(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    settings = settings_of(arguments.config, environ) if arguments.config else None
     flows = list(_flows(settings)) if settings else []
-    yield "quaywatch.yaml", alerts.render(all_metrics(), prometheus_name, flows_run=flows)
+    place = {"runbooks": arguments.runbooks} if arguments.runbooks else {}
+    yield "quaywatch.yaml", alerts.render(all_metrics(), prometheus_name, flows_run=flows, **place)
 
 
 def _flows(settings: Settings) -> Iterator[alerts.Flow]:
@@ -49,5 +50,5 @@ def _flows(settings: Settings) -> Iterator[alerts.Flow]:
             yield alerts.Flow(settings.environment, target, task.probe.name, task.every)
 
 
-def _dashboards(_settings: Settings | None) -> Iterator[tuple[str, str]]:
+def _dashboards(_arguments: Namespace, _environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     return dashboards.render(all_metrics(), prometheus_name)

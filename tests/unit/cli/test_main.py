@@ -106,6 +106,19 @@ def test_rules_and_dashboards_are_written_as_files(good: str, tmp_path: Path) ->
     assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".yaml", ".json"}
 
 
+def test_rules_link_to_the_runbooks_where_they_are_published(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever is paged follows the link in the alert; a slash at the address's end changes nothing."""
+    assert main(["rules", "--runbooks", "https://wiki.example.com/runbooks/"]) == 0
+    links = re.findall(r"runbook_url: (.*)", capsys.readouterr().out)
+    assert links
+    assert [link for link in links if not re.fullmatch(r"https://wiki\.example\.com/runbooks/\w+\.md", link)] == []
+
+
+def test_dashboards_take_no_configuration(good: str) -> None:
+    """They fit every one by their variables: an option that changed nothing would mislead."""
+    assert main(["dashboards", "-c", good]) == 2
+
+
 def test_every_place_of_the_grammar_can_be_completed() -> None:
     """Commands below commands, too."""
     paths = {" ".join(level.path): level.words for level in levels_of(parser())}
