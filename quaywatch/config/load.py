@@ -73,8 +73,10 @@ def _validated(document: Document, model: type[FileTable]) -> FileTable | None:
         return model.model_validate(values, context=_targets(values))
     except ValidationError as error:
         spoiled = {fault.key for fault in document.faults}
-        faults = [_fault(details, document, model) for details in error.errors(include_url=False)]
-        document.faults.extend(fault for fault in faults if not _inside(fault.key, spoiled))
+        for details in error.errors(include_url=False):
+            fault = _fault(details, document, model)
+            if not _inside(fault.key, spoiled) and not _of_a_spoiled_table(details, values, spoiled):
+                document.faults.append(fault)
         return None
 
 
@@ -88,6 +90,14 @@ def _targets(values: Any) -> dict[str, dict[str, Any]]:
 
 def _inside(key: Key, spoiled: set[Key]) -> bool:
     return any(key[: len(other)] == other for other in spoiled)
+
+
+def _of_a_spoiled_table(details: ErrorDetails, values: Any, spoiled: set[Key]) -> bool:
+    """Whether keys of a table refuse each other of which one has no value yet: with it they may well agree."""
+    if not isinstance(details["input"], dict) or details["type"] in {"missing", *_ABOUT_KINDS}:
+        return False
+    table = key_in_file(details["loc"], values)
+    return any(key[:-1] == table for key in spoiled)
 
 
 def _fault(details: ErrorDetails, document: Document, model: type[FileTable]) -> Fault:
