@@ -25,7 +25,16 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 from .sentences import refusal
-from .tables import AnyTarget, LeaseOrNone, LeaseTable, Table, TelemetryTable, empty_is_default, must_be_target
+from .tables import (
+    AnyTarget,
+    LeaseOrNone,
+    LeaseTable,
+    OrDefault,
+    Table,
+    TelemetryTable,
+    empty_is_default,
+    must_be_target,
+)
 from .values import Installation, Number, Seconds, SecretText, TargetName, Text, Whole
 
 _BOUNDS: Final = {"at_least": "ge", "at_most": "le", "above": "gt", "below": "lt"}
@@ -104,9 +113,7 @@ class FileTable(Table):
     )
     exporters: Table = Table()
     probes: Table = Table()
-    telemetry: Annotated[TelemetryTable, BeforeValidator(empty_is_default)] = Field(
-        default_factory=TelemetryTable, description="how everything leaves"
-    )
+    telemetry: OrDefault[TelemetryTable] = Field(default_factory=TelemetryTable, description="how everything leaves")
     lease: LeaseOrNone = Field(
         default_factory=LeaseTable,
         description="where several agents agree on who works on shared targets; none for a single agent",
@@ -163,7 +170,8 @@ def file_table(
 
 def _or_default(table: type[Table], description: str = "") -> Any:
     field = Field(default_factory=table, description=description or table.__doc__)
-    return (Annotated[table, BeforeValidator(empty_is_default)], field)
+    or_default: Any = OrDefault  # of a model that is made at run time
+    return (or_default[table], field)
 
 
 def _if_given(table: type[Table]) -> Any:

@@ -10,7 +10,18 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from quaywatch.contract import Reach, TargetKind
 
@@ -41,6 +52,18 @@ class Table(BaseModel):
 def empty_is_default(value: Any) -> Any:
     """A key that stands there without a value is a table with its defaults."""
     return {} if value is None else value
+
+
+class _NullToo:
+    """Lets the schema take what `empty_is_default` takes."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "null"}]}
+
+
+_Any = TypeVar("_Any")
+OrDefault = Annotated[_Any, BeforeValidator(empty_is_default), _NullToo()]
+"""A table that may stand there as a key without a value."""
 
 
 # --- targets ----------------------------------------------------------------------------------------------------------
@@ -92,7 +115,7 @@ class PostgresTable(TargetTable):
     lock_within: Seconds = Field(
         default=0.1, description="seconds a read waits behind somebody's lock before it gives up"
     )
-    tenants: Annotated[TenantsTable, BeforeValidator(empty_is_default)] = Field(
+    tenants: OrDefault[TenantsTable] = Field(
         default_factory=TenantsTable, description="the databases that are visited one by one"
     )
     visits: Annotated[Whole, Field(ge=1, le=50)] = Field(
@@ -220,7 +243,7 @@ class OtlpTable(Table):
         default=None, description="cumulative if unset"
     )
     interval: Seconds | None = Field(default=None, description="seconds between two exports of metrics; 15 if unset")
-    queue: Annotated[QueueTable, BeforeValidator(empty_is_default)] = Field(
+    queue: OrDefault[QueueTable] = Field(
         default_factory=QueueTable, description="what happens to metrics while the back end is away"
     )
     metrics: bool | None = Field(
@@ -263,15 +286,9 @@ class LogTable(Table):
 class TelemetryTable(Table):
     """How everything leaves."""
 
-    otlp: Annotated[OtlpTable, BeforeValidator(empty_is_default)] = Field(
-        default_factory=OtlpTable, description="sending by OTLP"
-    )
-    http: Annotated[PageTable, BeforeValidator(empty_is_default)] = Field(
-        default_factory=PageTable, description="the agent's own page"
-    )
-    log: Annotated[LogTable, BeforeValidator(empty_is_default)] = Field(
-        default_factory=LogTable, description="the agent's own log"
-    )
+    otlp: OrDefault[OtlpTable] = Field(default_factory=OtlpTable, description="sending by OTLP")
+    http: OrDefault[PageTable] = Field(default_factory=PageTable, description="the agent's own page")
+    log: OrDefault[LogTable] = Field(default_factory=LogTable, description="the agent's own log")
 
 
 # --- lease ------------------------------------------------------------------------------------------------------------
