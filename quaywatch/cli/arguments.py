@@ -14,17 +14,13 @@ CONFIG_VARIABLE: Final = "QUAYWATCH_CONFIG"
 CONFIG_PATH: Final = "/etc/quaywatch/quaywatch.yaml"
 EXIT_CODES: Final = """\
 exit codes:
-  0  fine
-  1  the watched system is at fault
-  2  usage or configuration
-  3  the agent itself
+  0    fine
+  1    the watched system is at fault
+  2    usage or configuration
+  3    the agent itself
+  130  interrupted by Ctrl-C
 """
 _EXAMPLES: Final = """\
-what for:
-  operate    run, check
-  try out    once, probe, sweep
-  look up    list, config, rules, dashboards, completion
-
 examples:
   quaywatch config example > quaywatch.yaml     a configuration to start from
   quaywatch check -c quaywatch.yaml             is everything reachable and allowed?
@@ -94,11 +90,15 @@ def _check(commands: Any) -> None:
   quaywatch check                        everything
   quaywatch check --target erp-db --sql | psql --host db --username postgres
 """
+    description = """\
+Connect to every target: is it reachable, does the login work, which rights are missing.
+A PostgreSQL role is made in two passes: --sql for a cluster that it cannot enter yet makes the role;
+once its password is set, --sql again adds the grants in each database."""
     command = _command(
         commands,
         "check",
         "connect to every target and say what is missing",
-        description="Connect to every target: is it reachable, does the login work, which rights are missing.",
+        description=description,
         examples=examples,
     )
     _configured(command)

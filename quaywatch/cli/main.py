@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when all is fine, 1 when the watched system is at fault, 2 for usage or configuration, 3 for a defect of the
-        agent itself.
+        agent itself, 130 when it was interrupted.
     """
     try:
         arguments = parser().parse_args(argv)
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _execute(arguments, console)
     except Exception as error:  # noqa: BLE001 - the border of the process: one line and an exit code
-        return _explained(error, arguments, console)
+        return explained(error, arguments, console)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -45,10 +44,9 @@ def _execute(arguments: Namespace, console: Console) -> int:
     return int(command.execute(arguments, console, os.environ))
 
 
-def _explained(error: Exception, arguments: Namespace, console: Console) -> int:
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has gone; the interpreter must not complain about it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def explained(error: Exception, arguments: Namespace, console: Console) -> int:
+    """Tell an error in one line, and with ``--debug`` where it came from; the exit code."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output has gone
         return 0
     if arguments.debug:
         console.complain("".join(traceback.format_exception(error)))

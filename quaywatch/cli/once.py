@@ -34,10 +34,10 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     """
     settings = settings_of(arguments.config, environ)
     configure_logging("warning", "console", console.err)
-    targets = [_only(watched, arguments.exporter) for watched in chosen(settings, arguments)]
+    targets = chosen(settings, arguments)
     _refuse_idle(targets, arguments.exporter)
     cycle = Cycle(settings)
-    asyncio.run(cycle.run(targets))
+    asyncio.run(cycle.run([_only(watched, arguments.exporter) for watched in targets]))
     cycle.show(arguments.format, console)
     return 0 if cycle.all_up else 1
 
@@ -51,7 +51,9 @@ def _refuse_idle(targets: Sequence[Watched], names: Sequence[str]) -> None:
     at_work = {task.exporter.name for watched in targets for task in watched.exporters}
     idle = [name for name in names if name not in at_work]
     if idle:
-        raise ConfigError(f"{', '.join(idle)} runs on none of these targets", remedy=f"allowed: {sorted(at_work)}")
+        raise ConfigError(
+            f"{', '.join(idle)} runs on none of these targets", remedy=f"allowed: {', '.join(sorted(at_work))}"
+        )
 
 
 class Cycle:

@@ -10,6 +10,7 @@ import alerts
 import dashboards
 from otel_config.names import prometheus_name
 from quaywatch.config import Settings
+from quaywatch.errors import ConfigError
 
 from .registry import all_metrics
 from .session import settings_of
@@ -20,7 +21,7 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     """Print them, or write them as files.
 
     Raises:
-        ConfigError: when the configuration is wrong.
+        ConfigError: when the configuration is wrong, or a file cannot be written.
     """
     files = {"rules": _rules, "dashboards": _dashboards}[arguments.render](arguments, environ)
     for name, text in files:
@@ -32,8 +33,12 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
 
 
 def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        remedy = "name a directory with --out that can be written"
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}", remedy=remedy) from error
     return path
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
+
+from quaywatch.errors import ConfigError
 
 _COLOURS: Final = {"good": "32", "bad": "31", "doubtful": "33", "quiet": "2", "strong": "1"}
 _GAP: Final = "  "
@@ -34,8 +37,21 @@ class Console:
         return cls(sys.stdout, sys.stderr, colour=wants_colour(environ, terminal=sys.stdout.isatty()))
 
     def say(self, text: str = "", mood: str = "") -> None:
-        """Print a line, at once."""
-        print(self.painted(text, mood), file=self.out, flush=True)
+        """Print a line, at once.
+
+        Raises:
+            BrokenPipeError: when the reader has gone.
+            ConfigError: when the output cannot be written for another reason, such as a full disk.
+        """
+        try:
+            print(self.painted(text, mood), file=self.out, flush=True)
+        except OSError as error:
+            # The interpreter must not try, and complain, once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise
+            remedy = "send it to where there is room"
+            raise ConfigError(f"the output cannot be written: {error.strerror}", remedy=remedy) from error
 
     def complain(self, text: str) -> None:
         """Print a line about what went wrong."""

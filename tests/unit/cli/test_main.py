@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from argparse import ArgumentParser
+import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from exporters import EXPORTERS
 from quaywatch.cli import main
 from quaywatch.cli.arguments import parser
 from quaywatch.cli.completion import levels_of
+from quaywatch.cli.main import explained
+from quaywatch.cli.terminal import Console
 from quaywatch.contract import TargetKind
 
 CONFIGURATION = "environment: test\ninstallation: acme\ntargets: {cache: {kind: redis, host: cache}}\n"
@@ -43,6 +46,9 @@ def test_help_explains_every_argument(name: str, grammar: ArgumentParser) -> Non
     assert silent == []
     assert f"usage: {name}" in grammar.format_help()
     assert "exit codes:" in grammar.format_help()
+    assert [
+        code for code in (0, 1, 2, 3, 130) if not re.search(rf"^  {code} ", grammar.format_help(), re.MULTILINE)
+    ] == []
 
 
 def test_help_stays_within_a_terminal() -> None:
@@ -92,11 +98,52 @@ def test_debug_adds_the_traceback(good: str, capsys: pytest.CaptureFixture[str])
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
-def test_a_defect_has_a_code_of_its_own(good: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Whatever nobody thought of is the agent's fault: here a directory that cannot be made."""
+def test_a_defect_has_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever nobody thought of is the agent's fault, and says so."""
+    assert explained(ValueError("odd"), Namespace(debug=False), Console.standard({})) == 3
+    assert capsys.readouterr().err.startswith("a defect of the agent: ValueError: odd")
+
+
+@pytest.mark.parametrize("command", ["rules", "dashboards"])
+def test_a_directory_that_cannot_be_made_is_a_usage_error(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It is told which, and no defect is claimed."""
     (tmp_path / "file").write_text("")
-    assert main(["rules", "-c", good, "--out", str(tmp_path / "file" / "below")]) == 3
-    assert capsys.readouterr().err.startswith("a defect of the agent: NotADirectoryError")
+    assert main([command, "--out", str(tmp_path / "file" / "below")]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/file/below/" in told
+    assert "cannot be written: Not a directory (name a directory" in told
+
+
+def test_a_full_disk_is_no_defect() -> None:
+    """Output that cannot be written ends with one line and exit code 2."""
+    program = str(Path(sys.executable).with_name("quaywatch"))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([program, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    told = "the output cannot be written: No space left on device (send it to where there is room)\n"
+    assert done.stderr == told
+
+
+def test_an_exporter_that_runs_nowhere_is_told_with_those_that_do(
+    good: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names of what could have been meant."""
+    assert main(["once", "--exporter", "nix", "-c", good]) == 2
+    allowed = sorted(one.name for one in EXPORTERS if one.on and one.reads is TargetKind.REDIS)
+    assert f"nix runs on none of these targets (allowed: {', '.join(allowed)})" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands_once() -> None:
+    """Each with its summary, and nowhere else as a list."""
+    assert parser().format_help().count("sweep") == 1
+
+
+def test_the_help_of_check_tells_how_a_role_is_made() -> None:
+    """Databases are only known once the role can log in: the script is wanted twice."""
+    (text,) = [grammar.format_help() for name, grammar in grammars() if name == "quaywatch check"]
+    assert "two passes" in text
 
 
 def test_rules_and_dashboards_are_written_as_files(good: str, tmp_path: Path) -> None:
