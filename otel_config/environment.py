@@ -34,6 +34,17 @@ _TEMPORALITIES: Final = {
     "delta": Temporality.DELTA,
     "lowmemory": Temporality.DELTA,
 }
+_SAMPLERS: Final = dict.fromkeys(
+    (
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+        "always_on",
+        "always_off",
+        "traceidratio",
+    )
+)
+"""What the SDK, which reads the variable itself, can do; for what it does not know it would take the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +241,7 @@ def _refuse_what_we_lack(reader: _Reader) -> None:
     histogram = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
     explicit = parsing.one_of({"explicit_bucket_histogram": True})
     reader.variable(explicit, (histogram,), default=True)
+    reader.variable(parsing.one_of(_SAMPLERS), ("OTEL_TRACES_SAMPLER",), default=None)
     for name in ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"):
         if reader.is_set(name):
             reader.fault(f"environment: {name}: is not read, allowed: the agent's own configuration file")

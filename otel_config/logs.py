@@ -68,6 +68,7 @@ class _Counted(LogRecordExporter):
     def __init__(self, inner: LogRecordExporter, outcomes: Outcomes) -> None:
         self._inner = inner
         self._outcomes = outcomes
+        self._ended = False
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         result = LogRecordExportResult.FAILURE
@@ -78,7 +79,10 @@ class _Counted(LogRecordExporter):
         return result
 
     def shutdown(self) -> None:
-        self._inner.shutdown()  # type: ignore[no-untyped-call]
+        """Once: the provider asks again, which the SDK's exporters complain of."""
+        if not self._ended:
+            self._ended = True
+            self._inner.shutdown()  # type: ignore[no-untyped-call]
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._inner.force_flush(timeout_millis)

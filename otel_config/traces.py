@@ -41,6 +41,7 @@ class _Counted(SpanExporter):
     def __init__(self, inner: SpanExporter, outcomes: Outcomes) -> None:
         self._inner = inner
         self._outcomes = outcomes
+        self._ended = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = SpanExportResult.FAILURE
@@ -51,7 +52,10 @@ class _Counted(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        self._inner.shutdown()
+        """Once: the provider asks again, which the SDK's exporters complain of."""
+        if not self._ended:
+            self._ended = True
+            self._inner.shutdown()
 
 
 def _exporter(settings: SignalSettings) -> SpanExporter:

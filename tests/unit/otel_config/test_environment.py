@@ -12,6 +12,14 @@ from otel_config.wire import Temporality
 from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
+SAMPLERS = (
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+    "always_on",
+    "always_off",
+    "traceidratio",
+)
 HERE = "http://collector:4317"
 PAIRS = "name=value pairs with commas between them, percent-encoded"
 P = "OTEL_EXPORTER_OTLP_"
@@ -213,6 +221,11 @@ def test_an_empty_variable_is_not_set() -> None:
         (f"{P}INSECURE", "yes", "'yes' is not supported, allowed: true, false"),
         ("OTEL_SDK_DISABLED", "1", "'1' is not supported, allowed: true, false"),
         ("OTEL_METRICS_EXPORTER", "prometheus", "'prometheus' is not supported, allowed: otlp, none"),
+        (
+            "OTEL_TRACES_SAMPLER",
+            "jaeger_remote",
+            f"'jaeger_remote' is not supported, allowed: {', '.join(SAMPLERS)}",
+        ),
         ("OTEL_TRACES_EXPORTER", "otlp,console", "'otlp,console' is not supported, allowed: otlp, none"),
         (
             f"{P}METRICS_TEMPORALITY_PREFERENCE",
