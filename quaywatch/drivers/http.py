@@ -202,6 +202,10 @@ def _http_errors(where: str) -> Iterator[None]:
 
 def _client_error(error: aiohttp.ClientError, where: str) -> TargetError:
     cause = _network_cause(error)
+    never_connected = isinstance(error, aiohttp.ClientConnectorError)
+    if never_connected and isinstance(cause, ConnectionResetError) and where.startswith("https:"):
+        what = f"{where}: the connection was cut before TLS was agreed on"
+        return ConnectError(what, remedy="check that the port speaks TLS: without it the url begins with http://")
     if cause is not None:
         return connect_error(cause, where)
     match error:

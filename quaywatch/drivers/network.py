@@ -9,12 +9,14 @@ import ssl
 from quaywatch.errors import AuthError, ConnectError
 from quaywatch.secret import Secret
 
+_CUT = ("the connection was cut", "see the log at the other end, and what lies in between, such as a proxy or pooler")
+"""What is said of a connection that ended early, and what to do."""
 _WORDS = {
     errno.ECONNREFUSED: ("nobody listens there", "check host and port, and that the server runs"),
     errno.EHOSTUNREACH: ("the host cannot be reached", "check routes and firewalls"),
     errno.ENETUNREACH: ("the network cannot be reached", "check routes and firewalls"),
-    errno.ECONNRESET: ("the connection was cut", ""),
-    errno.EPIPE: ("the connection was cut", ""),
+    errno.ECONNRESET: _CUT,
+    errno.EPIPE: _CUT,
     errno.ETIMEDOUT: ("the host does not answer", "check routes and firewalls"),
 }
 
@@ -35,7 +37,13 @@ def _words(error: OSError) -> tuple[str, str]:
         return "the name is unknown", "check the host name and the name server"
     if error.errno in _WORDS:
         return _WORDS[error.errno]
-    return error.strerror or "the connection was cut", ""
+    return (error.strerror, "") if error.strerror else _CUT
+
+
+def cut(where: str) -> ConnectError:
+    """The error to raise when the other side ended the connection to ``where`` (``host:port``)."""
+    what, remedy = _CUT
+    return ConnectError(f"{where}: {what}", remedy=remedy)
 
 
 def revealed(secret: Secret) -> str:

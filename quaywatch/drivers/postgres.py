@@ -22,7 +22,7 @@ from quaywatch.secret import Secret
 
 from .deadline import deadline
 from .kept import Kept
-from .network import revealed
+from .network import cut, revealed
 from .postgres_errors import postgres_errors
 
 _TAG: Final = "/* quaywatch */ "
@@ -167,7 +167,7 @@ class PostgresSession:
 
     def _live_line(self) -> asyncpg.Connection:
         if self._line is None or self._line.is_closed():
-            raise ConnectError(f"{self._address.where}: the connection was cut")
+            raise cut(self._address.where)
         return self._line
 
     async def _ask(self, line: asyncpg.Connection, sql: str, arguments: Sequence[Any]) -> list[Row]:

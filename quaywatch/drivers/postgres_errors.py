@@ -26,7 +26,7 @@ from quaywatch.errors import (
     VersionError,
 )
 
-from .network import connect_error
+from .network import connect_error, cut
 
 _OUTDATED: Final = "an older or newer server, or something is not installed"
 _TABLE: Final[dict[str, type[TargetError]]] = {
@@ -66,7 +66,7 @@ _DENIED: Final = re.compile(
     r"permission denied for (?P<kind>table|view|materialized view|foreign table|relation|sequence|function|schema"
     r"|database) \"?(?P<name>[^\"]+)\"?"
 )
-_GRANTS: Final = {
+_GRANTS: Final = {  # no tables: a whole one holds more than is read, such as the arguments of jobs
     "function": "EXECUTE ON FUNCTION {name}",
     "schema": "USAGE ON SCHEMA {name}",
     "database": "CONNECT ON DATABASE {name}",
@@ -122,22 +122,29 @@ def _longest(table: dict[str, type[TargetError]], state: str) -> type[TargetErro
 
 def _remedy(state: str, message: str, role: str) -> str:
     if state == "42501":
-        return "run: " + grant_for(message, role)
+        return _remedy_of_denial(message, role)
     if state == "08P01" and "startup parameter" in message:
         return "a pooler refuses the session's settings: set pooled for this target"
     text = next((_REMEDIES[state[:n]] for n in range(5, 1, -1) if state[:n] in _REMEDIES), "")
     return text.format(role=_identifier(role))
 
 
+def _remedy_of_denial(message: str, role: str) -> str:
+    found = _DENIED.search(message)
+    if found and found["kind"] not in _GRANTS:
+        return "run `quaywatch check --sql`: it prints the grants on single columns that are missing"
+    return "run: " + grant_for(message, role)
+
+
 def grant_for(message: str, role: str) -> str:
-    """The SQL that gives a role what a "permission denied" message says it lacks.
+    """The SQL that gives a role what a "permission denied" message says it lacks, tables left out.
 
     Everything that is not about one named object belongs to the monitoring views, and so to pg_monitor.
     """
     found = _DENIED.search(message)
     if not found:
         return f"GRANT pg_monitor TO {_identifier(role)};"
-    privilege = _GRANTS.get(found["kind"], "SELECT ON {name}").format(name=_identifier(found["name"]))
+    privilege = _GRANTS[found["kind"]].format(name=_identifier(found["name"]))
     return f"GRANT {privilege} TO {_identifier(role)};"
 
 
@@ -150,4 +157,4 @@ def _of_interface(error: asyncpg.InterfaceError, where: str) -> TargetError | In
         return InternalError(f"{where}: asyncpg refuses its own arguments")
     if "authentication method" in str(error):
         return AuthError(f"{where}: {error}", remedy="allow password authentication in pg_hba.conf")
-    return ConnectError(f"{where}: the connection was cut")
+    return cut(where)

@@ -29,7 +29,7 @@ from quaywatch.secret import Secret
 
 from .deadline import deadline
 from .kept import Kept
-from .network import connect_error, revealed
+from .network import connect_error, cut, revealed
 
 _RESP2: Final = 2
 _COMMAND_DENIED: Final = re.compile(r"run the '([\w|-]+)' command")
@@ -245,7 +245,7 @@ def _connection_error(error: exceptions.RedisError, where: str) -> ConnectError:
         return connect_error(error.__context__, where)
     if "max number of clients" in str(error):
         return ConnectError(f"{where}: the server has too many clients", remedy="raise maxclients")
-    return ConnectError(f"{where}: the connection was cut")
+    return cut(where)
 
 
 def _response_error(error: exceptions.ResponseError, where: str, command: str) -> TargetError:

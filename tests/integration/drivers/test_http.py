@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -59,6 +60,24 @@ async def test_an_answer_comes_whole_with_its_time(seen_by: tuple[HttpServer, Se
         said = await driver.get(f"/{status}")
         assert (said.status, said.body, said.content_type) == (status, f"said {status}".encode(), "text/plain")
         assert 0 < said.seconds < 5
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "an answer"])
+async def test_a_port_without_tls_is_said_to_be_one(says: bytes) -> None:
+    """A plain server ends the handshake with an answer or with nothing; the remedy names TLS in both cases."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(16)
+        writer.write(says)
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    driver = HttpServer(HttpAddress(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    with pytest.raises(ConnectError) as caught:
+        await driver.get("/")
+    assert "check that the port speaks TLS" in caught.value.remedy
+    await driver.close()
+    server.close()
 
 
 async def test_a_redirect_is_an_answer(seen_by: tuple[HttpServer, Seen]) -> None:

@@ -75,8 +75,6 @@ def test_a_message_that_may_quote_a_datum_is_left_out(state: str) -> None:
 @pytest.mark.parametrize(
     ("message", "grant"),
     [
-        ("permission denied for table queue_job", "GRANT SELECT ON queue_job TO qw;"),
-        ("permission denied for view v", "GRANT SELECT ON v TO qw;"),
         ("permission denied for schema app", "GRANT USAGE ON SCHEMA app TO qw;"),
         ("permission denied for function pg_ls_waldir", "GRANT EXECUTE ON FUNCTION pg_ls_waldir TO qw;"),
         ('permission denied for database "Acme"', 'GRANT CONNECT ON DATABASE "Acme" TO qw;'),
@@ -89,9 +87,17 @@ def test_a_denial_tells_the_grant_that_lifts_it(message: str, grant: str) -> Non
     assert grant in str(of_sqlstate("42501", message, where="h", role="qw"))
 
 
+@pytest.mark.parametrize("kind", ["table", "view", "materialized view", "foreign table", "relation"])
+def test_a_whole_table_is_never_asked_for(kind: str) -> None:
+    """A table holds more than is read; the command that knows the columns is named instead."""
+    remedy = of_sqlstate("42501", f"permission denied for {kind} queue_job", where="h", role="qw").remedy
+    assert "quaywatch check --sql" in remedy
+    assert "GRANT" not in remedy
+
+
 def test_a_role_with_an_odd_name_is_quoted() -> None:
     """The SQL of a remedy is right for any role."""
-    assert grant_for("permission denied for table t", 'qu"ay').endswith('TO "qu""ay";')
+    assert grant_for("permission denied for schema s", 'qu"ay').endswith('TO "qu""ay";')
 
 
 def test_a_pooler_that_refuses_settings_is_named() -> None:
@@ -118,6 +124,17 @@ def test_whatever_the_library_raises_is_mapped(raised: Exception, kind: type[Exc
     with pytest.raises(kind) as caught, postgres_errors("h", role="r"):
         raise raised
     assert caught.value.__cause__ is raised
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [asyncpg.InterfaceError("connection is closed"), ConnectionResetError(104, "reset"), ConnectionResetError()],
+)
+def test_a_cut_connection_says_where_to_look(raised: Exception) -> None:
+    """Whichever way the end is noticed, the remedy is the same."""
+    with pytest.raises(ConnectError, match="the connection was cut") as caught, postgres_errors("h", role="r"):
+        raise raised
+    assert "log at the other end" in caught.value.remedy
 
 
 def test_the_version_is_unknown_before_the_first_answer() -> None:
