@@ -92,7 +92,7 @@ def _check(commands: Any) -> None:
 """
     description = """\
 Connect to every target: is it reachable, does the login work, which rights are missing.
-A PostgreSQL role is made in two passes: --sql for a cluster that it cannot enter yet makes the role;
+A PostgreSQL role takes two passes: --sql for a cluster that it cannot enter yet makes the role;
 once its password is set, --sql again adds the grants in each database."""
     command = _command(
         commands,
