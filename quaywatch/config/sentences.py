@@ -134,6 +134,7 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     # ours
     "truth": _wants("a number"),
     "secret": lambda facts: f"the value is {_kind(facts['given'])}; a text is expected, in quotes",
+    "secret_file": _says("the file {path} is empty; a secret is expected in it"),
     "empty_file": _says("the configuration is empty; at least installation, environment and targets are expected"),
     "no_target": _no_target,
     "wrong_kind": _wrong_kind,

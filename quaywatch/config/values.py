@@ -41,6 +41,8 @@ def _secret(value: Any) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, FileText):
+        if not value:
+            raise refusal("secret_file", path=str(value.path))
         return Secret.of_file(value.path)
     if isinstance(value, str):
         return Secret(str(value))  # a plain text: a library need not take a subclass of str, such as `Referred`

@@ -85,6 +85,15 @@ def test_a_good_configuration_is_told_to_be(good: str, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == f"{good}: fine; targets: 1, exporters on them: {count}, probes on them: 0\n"
 
 
+def test_a_check_looks_at_the_variables_of_otlp(
+    good: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `run` would refuse is told before it is started."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere")
+    assert main(["config", "check", "-c", good]) == 2
+    assert "environment: OTEL_EXPORTER_OTLP_ENDPOINT" in capsys.readouterr().err
+
+
 def test_an_error_is_one_clean_line(good: str, capsys: pytest.CaptureFixture[str]) -> None:
     """To standard error, without a traceback."""
     assert main(["once", "--target", "db", "-c", good]) == 2
