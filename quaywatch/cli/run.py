@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import structlog
 
 from quaywatch import __version__
 from quaywatch.config import Reloader, Settings, follow
-from quaywatch.errors import ConfigError
+from quaywatch.errors import ConfigError, InternalError
 
 from .frame import Frame
 from .session import settings_of
@@ -40,9 +40,23 @@ def execute(arguments: Namespace, _console: Console, environ: Mapping[str, str])
 
 
 class Signals:
-    """What the process is asked for from outside."""
+    """What the process is asked for from outside.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: where the signals are heard.
+        end: ends the process at once, with this exit code.
+        within: seconds after which a stop that was asked for is forced.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        end: Callable[[int], object] = os._exit,
+        within: float = STOP_WITHIN - _MARGIN,
+    ) -> None:
+        self._end = end
+        self._within = within
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         for number in _STOPPING:
@@ -66,9 +80,9 @@ class Signals:
     def _ask_to_stop(self, number: int) -> None:
         """The first time gracefully, with an end in time even if the loop is blocked; the second time at once."""
         if self._stop.is_set():
-            os._exit(128 + number)
+            self._end(128 + number)
         self._stop.set()
-        last = threading.Timer(STOP_WITHIN - _MARGIN, os._exit, [0])
+        last = threading.Timer(self._within, self._end, [InternalError.exit_code])
         last.daemon = True
         last.start()
 
