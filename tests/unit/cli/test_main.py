@@ -177,13 +177,26 @@ def test_dashboards_take_no_configuration(good: str) -> None:
 
 def test_every_place_of_the_grammar_can_be_completed() -> None:
     """Commands below commands, too."""
-    paths = {" ".join(level.path): level.words for level in levels_of(parser())}
+    paths = {" ".join(level.path): level.words for level in levels_of(parser(), {})}
     assert set(paths) >= {"", "run", "check", "config", "config check", "completion"}
     assert {"--config", "--target", "--sql"} <= set(paths["check"])
     assert {"exporters", "probes", "metrics", "--json"} <= set(paths["list"])
 
 
-@pytest.mark.parametrize("typed", ["", "che", "config ", "config che", "check --s", "completion f"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "che",
+        "config ",
+        "config che",
+        "check --s",
+        "completion f",
+        "once --format ",
+        "once --exporter redis_m",
+        "probe ",
+    ],
+)
 def test_bash_completes_what_is_typed(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The script runs in a real bash and offers what the grammar has there."""
     main(["completion", "bash"])
@@ -199,6 +212,9 @@ def test_bash_completes_what_is_typed(typed: str, capsys: pytest.CaptureFixture[
         "config che": {"check"},
         "check --s": {"--sql"},
         "completion f": {"fish"},
+        "once --format ": {"table", "json", "prometheus"},
+        "once --exporter redis_m": {"redis_memory"},
+        "probe ": {"order_create"},
     }[typed]
     assert expected <= set(done.stdout.split())
 
@@ -208,4 +224,4 @@ def test_other_shells_get_a_script(shell: str, capsys: pytest.CaptureFixture[str
     """It names every command."""
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    assert [name for name in ("run", "check", "sweep", "completion") if name not in script] == []
+    assert [name for name in ("run", "check", "sweep", "completion", "redis_memory") if name not in script] == []
