@@ -1,15 +1,17 @@
-"""What holds for every test: the event loop stays clean."""
+"""What holds for every test: the event loop stays clean, and logging is as the test found it."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import inspect
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 
 _SETTLES_WITHIN = 1.0
 """Seconds in which tasks that were cancelled may come to their end."""
@@ -21,6 +23,24 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.fixturenames.insert(0, "clean_loop")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collections after each test what was there before the first one."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a test sets up to log into is gone with it, and so must be the setting up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest_asyncio.fixture
