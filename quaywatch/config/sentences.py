@@ -52,6 +52,8 @@ def _no_target(facts: Facts) -> str:
 
 def _wrong_kind(facts: Facts) -> str:
     given = f"target {facts['target']} is of kind {facts['kind']}"
+    if not facts["fitting"]:
+        return f"{given}; one of kind {facts['needed']} is needed, and none is configured"
     return f"{given}; one of kind {facts['needed']} is needed: {listed(facts['fitting'])}"
 
 
