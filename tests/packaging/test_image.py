@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def image(buildah: Buildah, wheel: Path, tmp_path_factory: pytest.TempPathFactor
 def container(buildah: Buildah, image: str) -> str:
     """A container of the image."""
     return buildah("from", "--pull-never", image)
+
+
+def test_the_dockerfile_follows_the_linter() -> None:
+    """Every rule of hadolint that is not switched off beside its line."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_image_says_its_version_as_nobody(buildah: Buildah, container: str) -> None:
