@@ -12,6 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from quaywatch.runtime.history import RUNS_KEPT, Status
 from quaywatch.runtime.server import Sources, StatusServer
+from sandbox.host import require
 from tests.unit.runtime.status_fakes import FrozenClock, numbers, quiet, troubled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,7 +36,8 @@ def calm() -> Status:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests of the session."""
+    """One Chromium for all tests of the session, Debian's."""
+    require("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
