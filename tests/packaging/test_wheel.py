@@ -30,8 +30,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(program: Path, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A program's run with nothing of this environment leaking in."""
-    return subprocess.run([program, *words], cwd=cwd, env={"PATH": ""}, capture_output=True, text=True, check=False)
+    """A program's run with the system's own programs, and nothing of this environment leaking in."""
+    return subprocess.run(
+        [program, *words], cwd=cwd, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_wheel_holds_the_rooms_and_nothing_else(wheel: Path) -> None:

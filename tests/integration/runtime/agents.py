@@ -30,7 +30,7 @@ from sandbox.parts.redis import Redis
 QUEUE_TABLE = """
 create table queue_job (
     id serial primary key, channel text, state text, eta timestamp, date_created timestamp,
-    date_enqueued timestamp, date_started timestamp
+    date_enqueued timestamp, date_started timestamp, retry integer
 );
 insert into queue_job (channel, state, date_created) values ('root', 'pending', now() at time zone 'utc');
 """
