@@ -46,7 +46,7 @@ def _rules(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[s
     settings = settings_of(arguments.config, environ) if arguments.config else None
     flows = list(_flows(settings)) if settings else []
     place = {"runbooks": arguments.runbooks} if arguments.runbooks else {}
-    yield "quaywatch.yaml", alerts.render(all_metrics(), prometheus_name, flows_run=flows, **place)
+    yield "quaywatch.yml", alerts.render(all_metrics(), prometheus_name, flows_run=flows, **place)
 
 
 def _flows(settings: Settings) -> Iterator[alerts.Flow]:
