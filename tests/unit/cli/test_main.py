@@ -159,7 +159,7 @@ def test_rules_and_dashboards_are_written_as_files(good: str, tmp_path: Path) ->
     """Into a directory that is made if need be."""
     assert main(["rules", "-c", good, "--out", str(tmp_path / "new")]) == 0
     assert main(["dashboards", "--out", str(tmp_path / "new")]) == 0
-    assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".yaml", ".json"}
+    assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".yml", ".json"}
 
 
 def test_rules_link_to_the_runbooks_where_they_are_published(capsys: pytest.CaptureFixture[str]) -> None:
