@@ -12,9 +12,8 @@ import yaml
 
 import alerts
 from alerts import Flow
-from exporters import EXPORTERS
-from otel_config import catalogue as telemetry
 from otel_config.names import prometheus_name
+from quaywatch.cli.registry import all_metrics
 from quaywatch.contract import Metric
 from quaywatch.runtime import catalogue as runtime
 from sandbox.parts.binaries import binaries
@@ -22,11 +21,7 @@ from sandbox.parts.binaries import binaries
 HERE = Path(__file__).parent
 ROOM = Path(alerts.__file__).parent
 RULES = ROOM / "rules" / "quaywatch.yml"
-CATALOGUE: list[Metric] = [
-    *runtime.METRICS,
-    *telemetry.METRICS,
-    *(metric for exporter in EXPORTERS for metric in exporter.metrics),
-]
+CATALOGUE = all_metrics()
 FLOW = Flow("prod", "erp", "order_create", 60)
 OTHER_FLOW = Flow("prod", "erp-west", "order_create", 60)
 CASES = {"fires", "not yet", "resolves", "no data"}

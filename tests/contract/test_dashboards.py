@@ -12,8 +12,8 @@ import pytest
 import dashboards
 from dashboards.builder import Names
 from otel_config.names import prometheus_name
+from quaywatch.cli.registry import all_metrics
 from quaywatch.contract import Kind, Metric
-from tests.contract.test_tables import catalogue
 
 FOLDER = Path(dashboards.__file__).parent / "json"
 CONFIG_MAP_LIMIT = 1 << 20
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 def rendered() -> dict[str, Json]:
     """Every dashboard by its file name."""
-    return {name: json.loads(text) for name, text in dashboards.render(catalogue(), prometheus_name)}
+    return {name: json.loads(text) for name, text in dashboards.render(all_metrics(), prometheus_name)}
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
@@ -33,15 +33,15 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 def test_what_is_checked_in_is_what_the_code_renders() -> None:
     """The JSON in the tree is the code's, to the letter, and nothing else lies there."""
-    texts = dict(dashboards.render(catalogue(), prometheus_name))
+    texts = dict(dashboards.render(all_metrics(), prometheus_name))
     assert {path.name: path.read_text() for path in FOLDER.glob("*.json")} == texts
     assert all(len(text.encode()) < CONFIG_MAP_LIMIT for text in texts.values())
 
 
 def test_rendering_is_deterministic() -> None:
     """The same catalogue gives the same text."""
-    assert dict(dashboards.render(catalogue(), prometheus_name)) == dict(
-        dashboards.render(catalogue(), prometheus_name)
+    assert dict(dashboards.render(all_metrics(), prometheus_name)) == dict(
+        dashboards.render(all_metrics(), prometheus_name)
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 
 from otel_config.prometheus import exposition
+from quaywatch.cli.registry import all_metrics
 from quaywatch.contract import Distribution, Kind, Metric, Series
 from sandbox.parts.binaries import binaries
-from tests.contract.test_tables import catalogue
 from tests.unit.otel_config.fakes import FakeMeter, Held
 
 
@@ -21,8 +21,10 @@ def one_of(metric: Metric) -> Series:
 
 def test_a_page_with_every_metric_passes_the_linter() -> None:
     """No suffix claims a type that the metric is not, and every family has its help."""
-    page, _ = exposition(Held([one_of(metric) for metric in catalogue()]), {"service.name": "quaywatch"}, FakeMeter())()
-    assert page.count(b"# TYPE") == len(catalogue()) + 1
+    page, _ = exposition(
+        Held([one_of(metric) for metric in all_metrics()]), {"service.name": "quaywatch"}, FakeMeter()
+    )()
+    assert page.count(b"# TYPE") == len(all_metrics()) + 1
     words = (binaries().promtool, "check", "metrics")
     judged = subprocess.run(words, input=page, capture_output=True, check=False)
     assert (judged.returncode, judged.stdout + judged.stderr) == (0, b"")

@@ -10,10 +10,8 @@ import pytest
 
 import alerts
 from alerts import Flow
-from exporters import EXPORTERS
-from otel_config import catalogue as telemetry
 from otel_config.names import prometheus_name
-from quaywatch.runtime import catalogue as runtime
+from quaywatch.cli.registry import all_metrics
 from sandbox import agent, faults
 from sandbox.agent import Agent
 from sandbox.parts import api, prometheus
@@ -30,9 +28,8 @@ _WITHIN = 150.0
 @pytest.fixture
 def watching(world: World) -> Iterator[Agent]:
     """The agent orders every 5 s; Prometheus scrapes it and evaluates the rules made for it."""
-    catalogue = (*runtime.METRICS, *telemetry.METRICS, *(metric for one in EXPORTERS for metric in one.metrics))
     rules = world.prometheus.rules / "page.yml"
-    rules.write_text(alerts.render(catalogue, prometheus_name, flows_run=[FLOW]))
+    rules.write_text(alerts.render(all_metrics(), prometheus_name, flows_run=[FLOW]))
     api.reload(world.prometheus.url)
     try:
         running = agent.start(world.services, world, every=EVERY, probe_every=EVERY)
