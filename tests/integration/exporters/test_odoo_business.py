@@ -185,11 +185,13 @@ async def test_a_connectors_delivery_without_tracking_shows(server: Odoo, world:
     carrier = sql(world.postgres, _CARRIER.format(fields=fields, values=values), server.database).strip()
     done = "(select min(id) from stock_picking where state = 'done')"
     attach = "update stock_picking set carrier_id = {}, date_done = now() at time zone 'utc' where id = {}"
-    sql(world.postgres, attach.format(carrier, done), server.database)
-    found = await business(world, server, read)
-    sql(world.postgres, _TRACKED.format(carrier=carrier), server.database)
-    tracked = await business(world, server, read)
-    sql(world.postgres, _CLEAR.format(carrier=carrier), server.database)
+    try:
+        sql(world.postgres, attach.format(carrier, done), server.database)
+        found = await business(world, server, read)
+        sql(world.postgres, _TRACKED.format(carrier=carrier), server.database)
+        tracked = await business(world, server, read)
+    finally:
+        sql(world.postgres, _CLEAR.format(carrier=carrier), server.database)
     assert found["odoo.pickings.untracked", "express"] == 1
     assert tracked["odoo.pickings.untracked", "express"] == 0
 

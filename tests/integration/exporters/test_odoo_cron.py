@@ -14,6 +14,8 @@ from tests.integration.exporters.narrow import Read, Reading, visited
 
 PARTS = ("odoo14", "odoo19")
 _MARK = "exporter-test"
+_YEARS = 4000 * 86_400
+"""Seconds; later than any cron that others left late in the shared database."""
 _PUT = """
 set session_replication_role = replica;
 insert into ir_cron (ir_actions_server_id, cron_name, user_id, active, interval_number, interval_type, priority,
@@ -62,14 +64,14 @@ async def reading(world: World, database: str, read: Read, *others: Any) -> Read
 
 async def test_overdue_crons_and_a_skipped_database(database: str, world: World, read: Read) -> None:
     """Row 31: on both versions the late are counted and named, times taken for UTC, and the skipping is said."""
-    put(world, database, "late", late=7200, idle=90_000)
+    put(world, database, "late", late=_YEARS, idle=90_000)
     put(world, database, "soon")
-    put(world, database, "off", active=False, late=7200)
+    put(world, database, "off", active=False, late=_YEARS)
     found = await reading(world, database, read, Options(top=1, named=(f"{_MARK} late", "nobody")))
     late = found["odoo.cron.overdue",]
     assert late >= 1
-    assert 7200 <= found["odoo.cron.overdue.longest",] < 7300
-    assert 7200 <= found["odoo.cron.overdue.age", f"{_MARK} late"] < 7300
+    assert _YEARS <= found["odoo.cron.overdue.longest",] < _YEARS + 100
+    assert _YEARS <= found["odoo.cron.overdue.age", f"{_MARK} late"] < _YEARS + 100
     assert 90_000 <= found["odoo.cron.run.age", f"{_MARK} late"] < 90_100
     assert found["odoo.cron.found", "nobody"] == 0
     assert found["odoo.cron.inactive",] >= 1
@@ -93,34 +95,37 @@ async def test_a_database_without_odoo_says_nothing(world: World, read: Read) ->
 async def test_failing_crons_until_odoo_switches_them_off(database: str, world: World, read: Read) -> None:
     """Row 31: failures in a row, and the switch, which Odoo writes together with forgetting the failures."""
     memory, options = Memory(), Options(named=(f"{_MARK} broken",))
+    before = await reading(world, database, read, options, memory)
+    failing, off = (before[metric,] for metric in ("odoo.cron.failing", "odoo.cron.switched_off"))
     put(world, database, "broken")
-    fails(world, "broken", 4, "8 days")
+    fails(world, "broken", 400, "4000 days")
     found = await reading(world, database, read, options, memory)
-    assert found["odoo.cron.failing",] == 1
-    assert found["odoo.cron.failures", f"{_MARK} broken"] == 4
-    assert found["odoo.cron.failing.longest",] == pytest.approx(8 * 86_400, abs=60)
-    assert found["odoo.cron.success.age", f"{_MARK} broken"] == pytest.approx(8 * 86_400, abs=60)
-    assert found["odoo.cron.switched_off",] == 0
+    assert found["odoo.cron.failing",] == failing + 1
+    assert found["odoo.cron.failures", f"{_MARK} broken"] == 400
+    assert found["odoo.cron.failing.longest",] == pytest.approx(_YEARS, abs=60)
+    assert found["odoo.cron.success.age", f"{_MARK} broken"] == pytest.approx(_YEARS, abs=60)
+    assert found["odoo.cron.switched_off",] == off
     sql(world.postgres, f"update ir_cron set active = false where cron_name = '{_MARK} broken'", database)  # noqa: S608 - as above
     fails(world, "broken", 0, "")
     found = await reading(world, database, read, options, memory)
-    assert (found["odoo.cron.failing",], found["odoo.cron.switched_off",]) == (0, 1)
+    assert (found["odoo.cron.failing",], found["odoo.cron.switched_off",]) == (failing, off + 1)
     assert found["odoo.cron.found", f"{_MARK} broken"] == 0
 
 
 @pytest.mark.parametrize("database", ["odoo19"], indirect=True)
 async def test_late_triggers_and_time_outs(database: str, world: World, read: Read) -> None:
     """Row 31: an extra run that is late, and a run that was cut off."""
+    before = await reading(world, database, read)
     put(world, database, "asked")
     cron = f"(select id from ir_cron where cron_name = '{_MARK} asked')"  # noqa: S608 - as above
     now = "now() at time zone 'utc'"
     sql(
         world.postgres,
-        f"insert into ir_cron_trigger (cron_id, call_at) values ({cron}, ({now}) - interval '10 minutes');"  # noqa: S608 - as above
+        f"insert into ir_cron_trigger (cron_id, call_at) values ({cron}, ({now}) - interval '4000 days');"  # noqa: S608 - as above
         f"insert into ir_cron_progress (cron_id, timed_out_counter, create_date) values ({cron}, 2, {now});",
         database,
     )
     found = await reading(world, database, read)
-    assert found["odoo.cron.triggers.late",] == 1
-    assert 600 <= found["odoo.cron.triggers.longest",] < 700
-    assert found["odoo.cron.timed_out.recent",] == 1
+    assert found["odoo.cron.triggers.late",] == before["odoo.cron.triggers.late",] + 1
+    assert _YEARS <= found["odoo.cron.triggers.longest",] < _YEARS + 100
+    assert found["odoo.cron.timed_out.recent",] == before["odoo.cron.timed_out.recent",] + 1
