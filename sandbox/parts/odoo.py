@@ -162,7 +162,8 @@ def start(edition: Edition, services: Services, world: Stored, _progress: object
     return Odoo(url=url, database=edition.name, api_key=api_key.KEY, **vars(seeded))
 
 
-def _template(edition: Edition) -> Path:
+def template(edition: Edition) -> Path:
+    """A `dump` of a database with all modules and records, and its `filestore`, made when not there."""
     return built(f"{edition.name}-template", _VERSIONS["template"], partial(_build_template, edition))
 
 
@@ -185,7 +186,7 @@ def _build_template(edition: Edition, part: Path) -> None:
 _BUILDERS = {
     "root": lambda edition: edition.root,
     "addons": lambda edition: edition.addons,
-    "template": _template,
+    "template": template,
 }
 
 
@@ -202,13 +203,13 @@ def _scratch() -> Iterator[tuple[Services, Postgres]]:
 
 def _restore(edition: Edition, server: Postgres, home: Path) -> None:
     """Bring the template's database into `server`, under its final name only when all of it is there."""
-    template = _template(edition)
+    built_once = template(edition)
     half = f"{edition.name}_restoring"
     postgres.sql(server, f"drop database if exists {half}")
     postgres.sql(server, f"create database {half} owner {ODOO_ROLE}")
-    run("pg_restore", "--jobs=2", f"--dbname={server.superuser_dsn(half)}", template / "dump")
+    run("pg_restore", "--jobs=2", f"--dbname={server.superuser_dsn(half)}", built_once / "dump")
     filestore = home / "data" / "filestore" / edition.name
-    shutil.copytree(template / "filestore", filestore, dirs_exist_ok=True)
+    shutil.copytree(built_once / "filestore", filestore, dirs_exist_ok=True)
     postgres.sql(server, f"alter database {half} rename to {edition.name}")
 
 
