@@ -24,15 +24,25 @@ from .flows import FlowOnTarget, flows_of
 from .session import settings_of
 from .terminal import Console
 
-EXIT_CODES: Final[Mapping[Outcome, int]] = {Outcome.SUCCESS: 0, Outcome.FAILURE: 1, Outcome.INVALID: 2}
-_MOODS: Final[Mapping[Outcome, str]] = {Outcome.SUCCESS: "good", Outcome.FAILURE: "bad", Outcome.INVALID: "doubtful"}
+EXIT_CODES: Final[Mapping[Outcome, int]] = {
+    Outcome.SUCCESS: 0,
+    Outcome.FAILURE: 1,
+    Outcome.CLEANUP_FAILED: 1,
+    Outcome.INVALID: 2,
+}
+_MOODS: Final[Mapping[Outcome, str]] = {
+    Outcome.SUCCESS: "good",
+    Outcome.FAILURE: "bad",
+    Outcome.CLEANUP_FAILED: "doubtful",
+    Outcome.INVALID: "doubtful",
+}
 
 
 def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
     """Run the probe once.
 
     Returns:
-        0 for success, 1 for a failure of the system, 2 when the run could not judge it.
+        0 for success, 1 for a failure of the system, also one to undo, 2 when the run could not judge it.
 
     Raises:
         ConfigError: when it is not told what to run where.
@@ -52,12 +62,13 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
 
 
 async def _run(flow: FlowOnTarget, settings: Settings, console: Console, *, told: bool) -> RunRecord:
-    """The run, with a meter that nobody reads and a tracer that records nothing."""
+    """One attempt, with a meter that nobody reads and a tracer that records nothing."""
+    task = replace(flow.task, attempts=1)
     clock = SystemClock()
     driver = flow.watched.open()
     try:
         return await run_probe(
-            _narrated(flow.task, console) if told else flow.task,
+            _narrated(task, console) if told else task,
             driver,
             target=flow.watched.target,
             tick=time.time(),
@@ -123,4 +134,6 @@ class _Narrated:
 def _tell_end(record: RunRecord, console: Console) -> None:
     console.say(f"{record.probe} on {record.target}: {record.outcome}", _MOODS[record.outcome])
     if record.outcome is not Outcome.SUCCESS:
-        console.say(f"  {record.failed_step or 'before the first step'}: {record.message} [{record.reason}]")
+        undoing = record.outcome is Outcome.CLEANUP_FAILED
+        where = "undo" if undoing else record.failed_step or "before the first step"
+        console.say(f"  {where}: {record.message} [{record.reason}]")

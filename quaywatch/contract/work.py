@@ -61,9 +61,17 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"
     FAILURE = "failure"
-    """The watched system's fault."""
+    """The watched system's fault, in the last attempt too."""
     INVALID = "invalid"
     """Ours: credentials, rights, configuration, a defect of the agent. Never burns the SLO."""
+    FLAKY = "flaky"
+    """An attempt failed, and a later one of the same tick succeeded."""
+    CLEANUP_FAILED = "cleanup_failed"
+    """Every step succeeded, and something of it could not be undone. Never burns the SLO."""
+    SKIPPED = "skipped"
+    """Not run: maintenance."""
+    MISSED = "missed"
+    """Not run, and nobody wanted that: the agent was late by an interval or more, or nobody held the lease."""
 
 
 class Transport(StrEnum):
@@ -145,12 +153,18 @@ class ExporterTask:
 
 @dataclass(frozen=True, slots=True)
 class ProbeTask:
-    """A probe with its validated options and times, as a configuration assigns it to a target."""
+    """A probe with its validated options and times, as a configuration assigns it to a target.
+
+    ``attempts`` are made for one tick at most, each of at most ``deadline`` seconds. A step is suspicious that runs for
+    more than ``suspect_after`` seconds; a third of the deadline if None.
+    """
 
     probe: Probe[Any, Any]
     options: Any
     every: float
     deadline: float
+    attempts: int = 1
+    suspect_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from .probing import RunRecord
 from .process import watch_process
 from .scheduler import Scheduler
 from .store import Store
+from .suspicion import OnSuspicion
 from .watch import TargetWatch, Tools
 
 _log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Agent:
         on_state: hears of every ping: target, up, reason and message of a 0.
         on_run: hears of every probe run.
         on_left: hears of every target that this agent no longer acts on.
+        on_suspicion: is asked why a probe's step is slow or failed.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Agent:
         on_state: Callable[[str, bool, Reason | None, str], None] = lambda *_: None,
         on_run: Callable[[RunRecord], None] = lambda _: None,
         on_left: Callable[[str], None] = lambda _: None,
+        on_suspicion: OnSuspicion | None = None,
     ) -> None:
         self._meter = instruments
         self._leases = leases
@@ -71,6 +74,7 @@ class Agent:
             clock=clock,
             on_run=on_run,
             on_left=on_left,
+            on_suspicion=on_suspicion,
         )
         self._watches: dict[str, TargetWatch] = {}
         self._background: set[asyncio.Task[None]] = set()

@@ -115,15 +115,29 @@ PROBE_RUNS = Metric(
     "quaywatch.probe.runs",
     Kind.COUNTER,
     "{run}",
-    "Runs of the probe by outcome; invalid ones are the agent's or its configuration's fault.",
+    "Ticks of the probe by outcome; invalid ones are the agent's or its configuration's fault.",
+    ("target", "probe", "outcome"),
+)
+PROBE_ATTEMPTS = Metric(
+    "quaywatch.probe.attempts",
+    Kind.COUNTER,
+    "{attempt}",
+    "Attempts of the probe's runs by how each ended; more of them than runs means that some were repeated.",
     ("target", "probe", "outcome"),
 )
 PROBE_FAILURES = Metric(
     "quaywatch.probe.failures",
     Kind.COUNTER,
-    "{run}",
-    "Runs of the probe that did not succeed, by the step that failed and the reason.",
+    "{attempt}",
+    "Attempts of the probe that did not succeed, by the step that failed and the reason.",
     ("target", "probe", "step", "reason"),
+)
+PROBE_CAUSES = Metric(
+    "quaywatch.probe.causes",
+    Kind.COUNTER,
+    "{finding}",
+    "What was found to make a step of the probe slow or fail, by step and cause.",
+    ("target", "probe", "step", "cause"),
 )
 PROBE_DURATION = Metric(
     "quaywatch.probe.duration",
@@ -223,7 +237,9 @@ METRICS: tuple[Metric, ...] = (
     PROCESS_MEMORY_USAGE,
     LOOP_LAG,
     PROBE_RUNS,
+    PROBE_ATTEMPTS,
     PROBE_FAILURES,
+    PROBE_CAUSES,
     PROBE_DURATION,
     PROBE_STEP_DURATION,
     PROBE_SUCCESS,

@@ -8,8 +8,9 @@ fails never changes how the run ended; it is counted, and what it left is found 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from opentelemetry.trace import Span, StatusCode, Tracer
@@ -18,6 +19,7 @@ from quaywatch.contract import Transaction
 from quaywatch.errors import DeadlineError, InternalError
 
 from .clock import Clock
+from .suspicion import NO_CASE, Doubt, Inquiry
 from .verdict import SUCCESS, Verdict, judge
 
 SYNTHETIC = {"user_agent.synthetic.type": "test"}
@@ -26,12 +28,13 @@ SYNTHETIC = {"user_agent.synthetic.type": "test"}
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step or undo step as it went. ``duration`` is in seconds."""
+    """One step or undo step as it went. ``duration`` is in seconds, ``attempt`` counts from 1."""
 
     name: str
     duration: float
     ok: bool
     is_undo: bool = False
+    attempt: int = 1
 
 
 def stamp(span: Span, verdict: Verdict) -> None:
@@ -42,16 +45,27 @@ def stamp(span: Span, verdict: Verdict) -> None:
 
 
 class Saga:
-    """The `Transaction` of one run.
+    """The `Transaction` of one attempt.
 
     Args:
         mark: what every record of the run bears.
         steps: the names of the steps that the probe declares.
         tracer: where the spans go.
         clock: whose monotonic time the steps are measured by.
+        inquiry: asks why a step is slow or failed; None where there is nobody to ask.
+        attempt: the number of the attempt, from 1.
     """
 
-    def __init__(self, *, mark: str, steps: tuple[str, ...], tracer: Tracer, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        mark: str,
+        steps: tuple[str, ...],
+        tracer: Tracer,
+        clock: Clock,
+        inquiry: Inquiry | None = None,
+        attempt: int = 1,
+    ) -> None:
         self.records: list[StepRecord] = []
         """Steps and undo steps in the order in which they ended."""
         self.failed_step = ""
@@ -62,6 +76,8 @@ class Saga:
         self._steps = steps
         self._tracer = tracer
         self._clock = clock
+        self._inquiry = inquiry or Inquiry(None, NO_CASE, after=math.inf, clock=clock)
+        self._attempt = attempt
         self._undos: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._limit: asyncio.Timeout | None = None
 
@@ -124,22 +140,39 @@ class Saga:
     def _recorded(self, name: str, *, is_undo: bool) -> Iterator[None]:
         """A span and a record for what happens inside."""
         started, ok = self._clock.monotonic(), False
-        with self._span(f"undo {name}" if is_undo else f"step {name}", name) as span:
+        with (
+            self._span(name, is_undo=is_undo) as span,
+            nullcontext() if is_undo else self._inquiry.about(name, span) as doubt,
+        ):
             try:
                 yield
                 ok = True
             except BaseException as error:
-                stamp(span, judge(error if is_undo else self._meant(error)))
-                self.failed_step = self.failed_step or ("" if is_undo else name)
+                self._failed(name, error if is_undo else self._meant(error), span, doubt)
                 raise
             finally:
-                self.records.append(StepRecord(name, self._clock.monotonic() - started, ok, is_undo))
+                duration = self._clock.monotonic() - started
+                self.records.append(StepRecord(name, duration, ok, is_undo, self._attempt))
+
+    def _failed(self, name: str, error: BaseException, span: Span, doubt: Doubt | None) -> None:
+        """Say on the span why; a step is asked about, unless it was only told to stop."""
+        verdict = judge(error)
+        stamp(span, verdict)
+        if doubt is None:
+            return
+        self.failed_step = self.failed_step or name
+        if not isinstance(error, asyncio.CancelledError):
+            doubt.failed(verdict.reason, verdict.message)
 
     @contextmanager
-    def _span(self, title: str, step: str) -> Iterator[Span]:
-        attributes = {"quaywatch.step": step, **SYNTHETIC}
+    def _span(self, name: str, *, is_undo: bool) -> Iterator[Span]:
+        """The span of a step, which its inquiry ends, or that of an undo step."""
         with self._tracer.start_as_current_span(
-            title, attributes=attributes, record_exception=False, set_status_on_exception=False
+            f"undo {name}" if is_undo else f"step {name}",
+            attributes={"quaywatch.step": name, **SYNTHETIC},
+            record_exception=False,
+            set_status_on_exception=False,
+            end_on_exit=is_undo,
         ) as span:
             yield span
 

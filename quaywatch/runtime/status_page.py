@@ -15,7 +15,7 @@ from typing import Final
 from quaywatch.contract import Outcome
 
 from .history import RUNS_KEPT, FlowStatus, SourceStatus, Status, TargetStatus
-from .probing import RunRecord
+from .probing import PASSED, RunRecord
 from .saga import StepRecord
 
 _TEMPLATE: Final = Template(files(__package__).joinpath("status.html").read_text(encoding="utf-8"))
@@ -31,8 +31,31 @@ CONTENT_POLICY: Final = (
 _OVERDUE_AFTER: Final = 3
 """Intervals without a run after which a flow is overdue."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_TONES: Final = {Outcome.SUCCESS: "good", Outcome.FAILURE: "bad", Outcome.INVALID: "odd"}
-_WORDS: Final = {Outcome.SUCCESS: "✓ passes", Outcome.FAILURE: "✕ fails", Outcome.INVALID: "◇ cannot be tested"}
+_TONES: Final = {
+    Outcome.SUCCESS: "good",
+    Outcome.FLAKY: "good",
+    Outcome.FAILURE: "bad",
+    Outcome.INVALID: "odd",
+    Outcome.CLEANUP_FAILED: "odd",
+    Outcome.SKIPPED: "none",
+    Outcome.MISSED: "none",
+}
+_WORDS: Final = {
+    Outcome.SUCCESS: "✓ passes",
+    Outcome.FLAKY: "✓ passes, repeated",
+    Outcome.FAILURE: "✕ fails",
+    Outcome.INVALID: "◇ cannot be tested",
+    Outcome.CLEANUP_FAILED: "◇ passes, not undone",
+    Outcome.SKIPPED: "maintenance",
+    Outcome.MISSED: "missed",
+}
+_TROUBLE: Final = {
+    Outcome.SUCCESS: "Was slow",
+    Outcome.FLAKY: "Failed at first",
+    Outcome.FAILURE: "Failed",
+    Outcome.INVALID: "Could not be tested",
+    Outcome.CLEANUP_FAILED: "Could not be undone",
+}
 
 
 def render(status: Status) -> str:
@@ -123,6 +146,9 @@ _LEGEND: Final = (
     + _key("success", "passed")
     + _key("failure", "failed")
     + _key("invalid", "could not be tested: our fault")
+    + _key("flaky", "passed when repeated")
+    + _key("cleanup_failed", "passed, could not be undone")
+    + _key("skipped", "maintenance")
     + "</ul>"
 )
 
@@ -165,7 +191,7 @@ def _cell(run: RunRecord) -> str:
 def _ends(flow: FlowStatus, now: float) -> str:
     if not flow.runs:
         return ""
-    passed = sum(run.outcome is Outcome.SUCCESS for run in flow.runs)
+    passed = sum(run.outcome in PASSED for run in flow.runs)
     every = f"every {_span(flow.every)}, " if flow.every is not None else ""
     return (
         f'<p class="ends muted"><span>{passed} of {len(flow.runs)} passed</span>'
@@ -174,17 +200,27 @@ def _ends(flow: FlowStatus, now: float) -> str:
 
 
 def _trouble(flow: FlowStatus, now: float) -> str:
-    """The last run that did not pass, while it is still on the strip."""
-    bad = [run for run in flow.runs if run.reason is not None]
+    """The last run in which something went wrong or slowly, while it is still on the strip."""
+    bad = [run for run in flow.runs if run.reason is not None or run.findings]
     if not bad:
         return ""
     run = bad[-1]
-    tone, word = _TONES[run.outcome], "Failed" if run.outcome is Outcome.FAILURE else "Could not be tested"
+    tone, word = _TONES[run.outcome], _TROUBLE[run.outcome]
     step = f", in step {escape(run.failed_step)}" if run.failed_step else ""
     reason = f" ({run.reason.value})" if run.reason else ""
     trace = f'<br><span class="muted">trace {escape(run.trace_id)}</span>' if run.trace_id else ""
-    what = f"{word} {_span(now - run.started)} ago{step}{reason}: {escape(run.message)}"
-    return f'<p class="why {tone}">{what}{trace}</p>'
+    message = f": {escape(run.message)}" if run.message else ""
+    what = f"{word} {_span(now - run.started)} ago{step}{reason}{message}"
+    return f'<p class="why {tone}">{what}{_cause(run)}{trace}</p>'
+
+
+def _cause(run: RunRecord) -> str:
+    """What was found when the step was slow or failed."""
+    if run.evidence is None:
+        return ""
+    cause, sure = run.evidence.cause.value.replace("_", " "), f"{run.evidence.confidence:.0%}"
+    said = " ".join(run.evidence.sentences)
+    return f"<br>Likely cause: <b>{escape(cause)}</b> ({sure}). {escape(said)}"
 
 
 def _residue(flow: FlowStatus) -> str:

@@ -19,6 +19,7 @@ from .leases import Leases
 from .probing import RunRecord, announce, run_probe
 from .scheduler import Job, Scheduler
 from .store import Source
+from .suspicion import OnSuspicion
 from .sweeping import SWEEP_EVERY, sweep_probe
 from .tours import Tour
 
@@ -36,7 +37,11 @@ _OF_TARGET: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the targets of one agent share. ``on_run`` hears of every probe run, ``on_left`` of every target left."""
+    """What the targets of one agent share.
+
+    ``on_run`` hears of every probe run, ``on_left`` of every target left; ``on_suspicion`` is asked about steps that
+    are slow or fail.
+    """
 
     installation: str
     scheduler: Scheduler
@@ -47,6 +52,7 @@ class Tools:
     clock: Clock
     on_run: Callable[[RunRecord], None]
     on_left: Callable[[str], None]
+    on_suspicion: OnSuspicion | None
 
 
 class TargetWatch:
@@ -188,6 +194,7 @@ class TargetWatch:
                 meter=tools.meter,
                 tracer=tools.tracer,
                 clock=tools.clock,
+                on_suspicion=tools.on_suspicion,
             )
             tools.on_run(record)
 

@@ -125,7 +125,7 @@ async def test_a_success_is_counted_and_timed(meter: Numbers) -> None:
 def test_counters_start_at_zero(meter: Numbers) -> None:
     """Before the first run every outcome and every failure has its series, at 0, so that the first one counts."""
     announce(task(green), TARGET, meter)
-    assert [meter.of("quaywatch.probe.runs", **NAMES, outcome=outcome) for outcome in Outcome] == [0, 0, 0]
+    assert [meter.of("quaywatch.probe.runs", **NAMES, outcome=outcome) for outcome in Outcome] == [0] * len(Outcome)
     assert {meter.of("quaywatch.probe.failures", **NAMES, step="one", reason=reason) for reason in Reason} == {0}
     assert meter.of("quaywatch.probe.undo.failures", **NAMES) == 0
     assert meter.of("quaywatch.probe.interval", **NAMES) == 60
@@ -139,8 +139,8 @@ async def test_an_invalid_run_ends_success(meter: Numbers) -> None:
     assert meter.of("quaywatch.probe.last_success.time", **NAMES) == good.started
 
 
-async def test_an_undo_failure_is_counted_and_masks_nothing(meter: Numbers) -> None:
-    """The run stays green; the undo that failed has its counter and its record."""
+async def test_an_undo_failure_is_counted_and_burns_nothing(meter: Numbers) -> None:
+    """The flow works, so success stays 1; that something was left has an outcome, a counter and a record."""
 
     async def broken() -> None:
         raise ConnectError("cut")
@@ -149,7 +149,11 @@ async def test_an_undo_failure_is_counted_and_masks_nothing(meter: Numbers) -> N
         tx.undo("cancel", broken)
 
     record = await ran(task(flow), meter)
-    assert record.outcome is Outcome.SUCCESS
+    assert (record.outcome, record.reason, record.message) == (Outcome.CLEANUP_FAILED, Reason.CONNECT, "cut")
+    assert meter.of("quaywatch.probe.runs", **NAMES, outcome="cleanup_failed") == 1
+    assert meter.of("quaywatch.probe.attempts", **NAMES, outcome="success") == 1
+    assert meter.of("quaywatch.probe.success", **NAMES) == 1
+    assert meter.of("quaywatch.probe.last_success.time", **NAMES) == record.started
     assert [(step.name, step.ok, step.is_undo) for step in record.steps] == [("cancel", False, True)]
     assert meter.of("quaywatch.probe.undo.failures", **NAMES) == 1
 
@@ -173,6 +177,7 @@ async def test_one_trace_for_a_run(meter: Numbers, spans: Spans) -> None:
         "quaywatch.database": "acme",
         "quaywatch.run.id": record.run_id,
         "quaywatch.outcome": "failure",
+        "quaywatch.attempts": 1,
         "error.type": "fault",
         "user_agent.synthetic.type": "test",
     }
@@ -213,7 +218,7 @@ async def test_a_cancelled_run_is_undone_and_not_counted(meter: Numbers) -> None
     with pytest.raises(asyncio.CancelledError):
         await running
     assert notes == ["undone"]
-    assert [meter.of("quaywatch.probe.runs", **NAMES, outcome=outcome) for outcome in Outcome] == [0, 0, 0]
+    assert [meter.of("quaywatch.probe.runs", **NAMES, outcome=outcome) for outcome in Outcome] == [0] * len(Outcome)
 
 
 async def test_the_mark_is_the_same_for_the_same_tick(meter: Numbers) -> None:
