@@ -3,17 +3,20 @@
 Each yields one sentence that says what is wrong now.
 """
 
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
+from typing import Protocol
 
 from . import jobs
-from .cache import SandboxError
+from .cache import SandboxError, run
+from .host import require
 from .parts import postgres, redis
-from .parts.postgres import sql
+from .parts.postgres import Postgres, sql
 from .process import LOOPBACK, until
 from .world import PARTS, World
 
@@ -29,10 +32,23 @@ _CHUNK = "x" * 256 * 1024
 _BEYOND = 1024 * 1024
 _LATEST = "(select max(id) from sale_order)"
 _TOUCH = f"update sale_order set write_date = write_date where id = {_LATEST}"
+_SENDER = "select active_pid from pg_replication_slots where slot_name = 'standby' and active"
 _UNWRITE = "drop table if exists sandbox_writes"
 _WRITES = (
     f"{_UNWRITE}; create table sandbox_writes as select n, repeat('x', 200) as text from generate_series(1, 50000) n"
 )
+
+
+class Replicated(Protocol):
+    """What the faults of replication need of a world: its two sides."""
+
+    @property
+    def postgres(self) -> Postgres:
+        """The primary."""
+
+    @property
+    def standby(self) -> Postgres:
+        """Its standby."""
 
 
 @contextmanager
@@ -70,7 +86,7 @@ def _end_sessions(world: World) -> None:
 
 
 @contextmanager
-def lag(world: World, target: str | None = None) -> Iterator[str]:
+def lag(world: Replicated, target: str | None = None) -> Iterator[str]:
     """A standby that receives but does not replay, while the primary has written some 10 MB more."""
     _no(target)
     sql(world.standby, "select pg_wal_replay_pause()")
@@ -83,7 +99,7 @@ def lag(world: World, target: str | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def cut_standby(world: World, target: str | None = None) -> Iterator[str]:
+def cut_standby(world: Replicated, target: str | None = None) -> Iterator[str]:
     """A standby that answers but has lost the line to its primary."""
     _no(target)
     _follow(world, f"host={LOOPBACK} port=1")
@@ -95,12 +111,65 @@ def cut_standby(world: World, target: str | None = None) -> Iterator[str]:
         _await(lambda: _streams(world), "the standby did not come back to its primary")
 
 
-def _follow(world: World, line: str) -> None:
+@contextmanager
+def silent_line(world: Replicated, target: str | None = None) -> Iterator[str]:
+    """A standby whose line to its primary is open and dead: nothing gets through, and no new line is answered.
+
+    The packet filter drops what goes over the line, and nothing else. Where the kernel has none, the primary's sender
+    is frozen instead: the line is as silent, and its slot stays taken, so that no new line takes its place.
+    """
+    _no(target)
+    with ExitStack() as undoing:
+        undoing.callback(_reconnect, world)
+        try:
+            undoing.enter_context(_dropped(world.postgres.port))
+            how = "the packet filter drops it"
+        except SandboxError:
+            undoing.enter_context(_frozen(int(sql(world.postgres, _SENDER))))
+            how = "its sender is frozen"
+        yield f"the standby's line is open, and nothing comes through: {how}"
+
+
+@contextmanager
+def _dropped(port: int) -> Iterator[None]:
+    """Both directions of the line that standbys use, and no other line of the server at `port`.
+
+    `SandboxError` where the kernel refuses.
+    """
+    require("iptables")
+    ways = (("-d", postgres.LINE, "--dport", str(port)), ("-s", postgres.LINE, "--sport", str(port)))
+    with ExitStack() as rules:
+        for direction, address, side, number in ways:
+            rule = ("INPUT", "-i", "lo", "-p", "tcp", direction, address, side, number, "-j", "DROP")
+            run("iptables", "-w", "10", "-I", *rule)
+            rules.callback(run, "iptables", "-w", "10", "-D", *rule)
+        yield
+
+
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _reconnect(world: Replicated) -> None:
+    """Either side would wait on for seconds, or for an answer that was dropped: both begin anew."""
+    before = sql(world.postgres, _SENDER)
+    sql(world.standby, "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'walreceiver'")
+    sql(world.postgres, f"select pg_terminate_backend(pid) from pg_stat_replication where pid = {before or 0}")
+    _await(lambda: sql(world.postgres, _SENDER) not in {"", before}, "the standby did not come back to its primary")
+
+
+def _follow(world: Replicated, line: str) -> None:
     quoted = line.replace("'", "''")
     sql(world.standby, f"alter system set primary_conninfo = '{quoted}';\nselect pg_reload_conf()")
 
 
-def _streams(world: World) -> bool:
+def _streams(world: Replicated) -> bool:
     return bool(sql(world.postgres, "select 1 from pg_stat_replication where state = 'streaming'"))
 
 
@@ -200,6 +269,7 @@ FAULTS: Mapping[str, Fault] = {
     "table-lock": table_lock,
     "lag": lag,
     "cut-standby": cut_standby,
+    "silent-line": silent_line,
     "stop": stop,
     "stop-odoo": stop_odoo,
     "freeze": freeze,

@@ -8,7 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,14 +21,16 @@ from sandbox.process import LOOPBACK, Services, Spec, free_port
 
 PRIMARY = "postgres"
 STANDBY = "standby"
+CASCADE = "cascade"
 ODOO_ROLE = "odoo"
 ODOO_PASSWORD = "odoo"
-SLOT = "standby"
+LINE = "127.0.0.2"
+"""Where a standby finds its primary: an address that nobody else uses, so that this line alone can be cut."""
 _HOME = Path("/var/lib/postgresql")
 _PASSWORD = "sandbox"
 # Durability costs time and buys nothing here; the rest is what a production server of Odoo would have.
 _SETTINGS = {
-    "listen_addresses": LOOPBACK,
+    "listen_addresses": f"{LOOPBACK},{LINE}",
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -41,6 +43,7 @@ _SETTINGS = {
     "max_wal_size": "4GB",
     "wal_keep_size": "256MB",
     "hot_standby": "on",
+    "wal_retrieve_retry_interval": "200ms",
     "log_lock_waits": "on",
 }
 _ROLES = f"""
@@ -116,31 +119,52 @@ def start_standby(services: Services, world: Replicated, _progress: object) -> P
     return start_follower(services, STANDBY, INSTALLED, world.postgres)
 
 
-def start_primary(services: Services, name: str, programs: Programs) -> Postgres:
-    """Start the service `name` as a primary, its cluster made when there is none yet."""
+def start_cascade(services: Services, primary: Postgres, standby: Postgres) -> Postgres:
+    """Start a standby of `standby`, copied from `primary` when there is none yet."""
+    return start_follower(services, CASCADE, INSTALLED, primary, upstream=standby)
+
+
+def start_primary(
+    services: Services, name: str, programs: Programs, settings: Mapping[str, str] | None = None
+) -> Postgres:
+    """Start the service `name` as a primary, its cluster made when there is none yet; `settings` go before ours."""
     server = Postgres(host=LOOPBACK, port=_port(services, name))
     data = services.state / name / "data"
     if not data.exists():
         _initialise(programs, data)
-        _serve(services, name, programs, server)
+        _serve(services, name, programs, server, settings)
         sql(server, _ROLES)
-    _serve(services, name, programs, server)
+    _serve(services, name, programs, server, settings)
     return server
 
 
-def start_follower(services: Services, name: str, programs: Programs, primary: Postgres) -> Postgres:
-    """Start the service `name` as a standby of `primary`, copied from it when there is no copy yet."""
+def start_follower(
+    services: Services, name: str, programs: Programs, primary: Postgres, *, upstream: Postgres | None = None
+) -> Postgres:
+    """Start the service `name` as a standby, copied from `primary` when there is no copy yet.
+
+    It follows `upstream`, the primary unless given, through a slot of its own there.
+    """
     server = replace(primary, port=_port(services, name))
     data = services.state / name / "data"
     if not data.exists():
+        slot = slot_of(name)
+        _reserve(upstream or primary, slot)
         _copy(programs, primary, data)
+        with (data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{line_to(upstream or primary)}'\nprimary_slot_name = '{slot}'\n")
     _serve(services, name, programs, server)
     return server
+
+
+def slot_of(name: str) -> str:
+    """The replication slot through which the standby of this name follows."""
+    return name.replace("-", "_")
 
 
 def line_to(primary: Postgres) -> str:
     """By which a standby reaches its primary, in libpq's words."""
-    return f"host={primary.host} port={primary.port} user=replicator password={_PASSWORD}"
+    return f"host={LINE} port={primary.port} user=replicator password={_PASSWORD}"
 
 
 def sql(server: Postgres, statements: str, database: str = "postgres") -> str:
@@ -195,10 +219,14 @@ def _initialise(programs: Programs, data: Path) -> None:
     (data / "pg_hba.conf").write_text(rules)
 
 
+def _reserve(upstream: Postgres, slot: str) -> None:
+    left = f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{slot}'"
+    sql(upstream, f"{left}; select pg_create_physical_replication_slot('{slot}', true)")
+
+
 def _copy(programs: Programs, primary: Postgres, data: Path) -> None:
     home = _owned(data.parent)
-    sql(primary, f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{SLOT}'")
-    flags = ("--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--create-slot", f"--slot={SLOT}")
+    flags = ("--no-sync", "--checkpoint=fast", "--write-recovery-conf")
     try:
         arguments = (*flags, f"--dbname={line_to(primary)}", f"--pgdata={_HOME / 'data'}")
         _as_postgres(programs, home, "pg_basebackup", *arguments)
@@ -217,9 +245,11 @@ def _as_postgres(programs: Programs, home: Path, program: str, *arguments: str) 
     run(*programs.command(home, program, *arguments), cwd=Path("/"))
 
 
-def _serve(services: Services, name: str, programs: Programs, server: Postgres) -> None:
-    settings = {**_SETTINGS, "port": str(server.port), "cluster_name": name}
-    flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+def _serve(
+    services: Services, name: str, programs: Programs, server: Postgres, settings: Mapping[str, str] | None = None
+) -> None:
+    chosen = {**_SETTINGS, **(settings or {}), "port": str(server.port), "cluster_name": name}
+    flags = [word for key, value in chosen.items() for word in ("-c", f"{key}={value}")]
     spec = Spec(
         name=name,
         argv=programs.command(services.state / name, "postgres", "-D", str(_HOME / "data"), *flags),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,32 +12,17 @@ import pytest_asyncio
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
 from quaywatch.errors import ConnectError, DeadlineError, FaultError
 from quaywatch.secret import Secret
-from sandbox.host import as_user, in_private_mounts, require
+from sandbox.parts import pgbouncer
 from sandbox.parts.postgres import Postgres
-from sandbox.process import LOOPBACK, Services, Spec, accepts, free_port
+from sandbox.process import LOOPBACK, Services
 
 PARTS = ("postgres",)
-_HOME = Path("/var/lib/postgresql")
-"""Where the pooler, which refuses root, finds its files."""
 
 
 @pytest.fixture(scope="module")
 def pooler_port(services: Services, postgres_server: Postgres) -> int:
     """The port of a PgBouncer that lends two server connections, each for one transaction."""
-    require("pgbouncer")
-    port = free_port()
-    room = services.state / "pgbouncer"
-    room.mkdir()
-    shutil.chown(room, "postgres", "postgres")
-    (room / "users").write_text(f'"{postgres_server.superuser}" "{postgres_server.superuser_password}"\n')
-    (room / "settings").write_text(
-        f"[databases]\n* = host={postgres_server.host} port={postgres_server.port}\n"
-        f"[pgbouncer]\nlisten_addr={LOOPBACK}\nlisten_port={port}\nunix_socket_dir=\nauth_type=plain\n"
-        f"auth_file={_HOME}/users\npool_mode=transaction\ndefault_pool_size=2\n"
-    )
-    argv = in_private_mounts(as_user("postgres", ["pgbouncer", f"{_HOME}/settings"]), {room: _HOME})
-    services.start(Spec(name="pgbouncer", argv=argv, ready=lambda: accepts(port), cwd=Path("/")))
-    return port
+    return pgbouncer.start(services, postgres_server).port
 
 
 @pytest_asyncio.fixture

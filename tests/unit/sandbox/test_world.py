@@ -75,7 +75,7 @@ def test_a_fault_that_strikes_a_part_wants_one_that_exists(tmp_path: Path, name:
         pass
 
 
-@pytest.mark.parametrize("name", ["lag", "cut-standby", "fill-redis"])
+@pytest.mark.parametrize("name", ["lag", "cut-standby", "silent-line", "fill-redis"])
 def test_a_fault_that_strikes_one_thing_takes_no_target(tmp_path: Path, name: str) -> None:
     """A target that would be ignored is refused."""
     with pytest.raises(SandboxError, match="no meaning"), FAULTS[name](World(state=tmp_path), "redis"):
