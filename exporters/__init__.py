@@ -6,6 +6,7 @@ from typing import Any
 
 from quaywatch.contract import Exporter
 
+from .http_check import EXPORTER as HTTP_CHECK
 from .odoo_cron import EXPORTER as ODOO_CRON
 from .odoo_edi import EXPORTER as ODOO_EDI
 from .odoo_mail import EXPORTER as ODOO_MAIL
@@ -92,5 +93,6 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     ODOO_RPC_BUSINESS,
     TRAEFIK_EDGE,
     TLS_EXPIRY,
+    HTTP_CHECK,
 )
 """Every exporter that comes in the box."""

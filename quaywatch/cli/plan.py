@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
 from otel_config.environment import OtlpFile
 from quaywatch.config import Settings
-from quaywatch.config.tables import AnyTarget, HttpTable, OdooTable, PostgresTable, RedisTable
+from quaywatch.config.tables import AnyTarget, HttpTable, OdooTable, PostgresTable, RedisTable, Table
 from quaywatch.contract import Meter, Target, Watched
 from quaywatch.drivers.http import HttpAddress, HttpServer
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
@@ -100,6 +100,10 @@ def _fingerprint(*parts: object) -> str:
 
 
 def _hashed(part: object) -> int:
+    if isinstance(part, Table):
+        return _hashed(tuple(part))
+    if isinstance(part, Mapping):
+        return _hashed(tuple(part.items()))
     if isinstance(part, tuple):
         return hash(tuple(map(_hashed, part)))
     try:
@@ -142,7 +146,9 @@ def _odoo(table: OdooTable) -> OdooServer:
 
 
 def _http(table: HttpTable) -> HttpServer:
-    return HttpServer(HttpAddress(url=table.url, ca_file=table.ca_file, answer_within=table.answer_within))
+    return HttpServer(
+        HttpAddress(url=table.url, ca_file=table.ca_file, answer_within=table.answer_within, headers=table.headers)
+    )
 
 
 def _tls(how: Literal["require", "verify"], ca_file: str | None) -> ssl.SSLContext:

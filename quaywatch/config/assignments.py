@@ -91,7 +91,35 @@ class AssignedTable(Table):
 
 
 class ExporterTable(AssignedTable):
-    """One exporter's table."""
+    """One exporter's table; that of an exporter with options also has the key ``per_target``."""
+
+    @field_validator("per_target", check_fields=False)
+    @classmethod
+    def _names_fit(cls, tables: Mapping[str, Table], info: ValidationInfo) -> Mapping[str, Table]:
+        for name in tables:
+            must_be_target(name, cls.needs, info)
+        return tables
+
+    @model_validator(mode="after")
+    def _options_of_targets_fit(self) -> ExporterTable:
+        for target in self._of_targets():
+            try:
+                self.options_for(target)
+            except ValueError as error:
+                raise ValueError(f"per_target: {target}: {error}") from error
+        return self
+
+    def options_for(self, target: str) -> Any:
+        """The options as their own type, with what is said for this target alone.
+
+        Raises:
+            ValueError: when the options refuse each other.
+        """
+        own = self._of_targets().get(target, Table())
+        return dataclasses.replace(self.options, **{name: getattr(own, name) for name in own.model_fields_set})
+
+    def _of_targets(self) -> Mapping[str, Table]:
+        return getattr(self, "per_target", {})
 
 
 class ProbeTable(AssignedTable):
@@ -127,7 +155,7 @@ def exporter_table(exporter: Exporter[Any, Any, Any]) -> type[ExporterTable]:
         ConfigError: when an option has the name of a common key.
     """
     table = _with_options(ExporterTable, exporter.options, exporter.name, exporter.reads)
-    common = _times(exporter.every, exporter.deadline) | _enabled(exporter.on)
+    common = _times(exporter.every, exporter.deadline) | _enabled(exporter.on) | _per_target(exporter)
     targets = Field(default=None, description=f"names of targets of kind {exporter.reads}; all of them if unset")
     return create_model(
         f"exporter_{exporter.name}", __base__=table, targets=(tuple[Text, ...] | None, targets), **common
@@ -183,6 +211,19 @@ def _enabled(on: bool) -> dict[str, Any]:  # noqa: FBT001 - it is what it is abo
     return {"enabled": (bool, Field(on, description=description))}
 
 
+def _per_target(exporter: Exporter[Any, Any, Any]) -> dict[str, Any]:
+    if not dataclasses.fields(exporter.options):
+        return {}
+    hints = get_type_hints(exporter.options, include_extras=True)
+    options: dict[str, Any] = {
+        option.name: (_exact(hints[option.name]), _described(option, default=None))
+        for option in dataclasses.fields(exporter.options)
+    }
+    table: Any = create_model(f"per_target_{exporter.name}", __base__=Table, **options)
+    described: Any = Field(default_factory=dict, description="options that differ for one target, by its name")
+    return {"per_target": (Mapping[str, table], described)}
+
+
 def _times(every: float, deadline: float) -> dict[str, Any]:
     return {
         "every": (Seconds, Field(every, description="seconds between two turns")),
@@ -202,14 +243,14 @@ def _with_options(base: type[T], options: type[Any], name: str, kind: TargetKind
     return table
 
 
-def _described(field: dataclasses.Field[Any]) -> Any:
+def _described(field: dataclasses.Field[Any], default: Any = ...) -> Any:
     facts: dict[str, Any] = {"description": field.metadata.get("help")}
     facts |= {ours: field.metadata[word] for word, ours in _BOUNDS.items() if word in field.metadata}
     if "example" in field.metadata:
         facts["examples"] = [field.metadata["example"]]
     if field.default_factory is not dataclasses.MISSING:
         return Field(default_factory=field.default_factory, **facts)
-    return Field(default=... if field.default is dataclasses.MISSING else field.default, **facts)
+    return Field(default=default if field.default is dataclasses.MISSING else field.default, **facts)
 
 
 def _exact(hint: Any) -> Any:

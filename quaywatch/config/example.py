@@ -76,7 +76,7 @@ def _rows(table: type[Table]) -> Iterator[_Line]:
 
 def _entry(name: str, field: FieldInfo) -> Iterator[_Line]:
     table = next(tables_in(field.annotation), None)
-    if table is None:
+    if table is None or get_origin(field.annotation) is Mapping:  # its names are the user's
         yield _scalar(name, field)
         return
     switched_off = field.default is None and not issubclass(table, ProbeTable)

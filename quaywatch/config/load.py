@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from quaywatch.contract import ExporterTask, ProbeTask
 from quaywatch.errors import ConfigError
 
-from .assignments import AssignedTable, FileTable, file_table
+from .assignments import AssignedTable, ExporterTable, FileTable, file_table
 from .document import Document, read_document
 from .faults import Fault, FaultyFileError, Key, TextRule
 from .places import allowed_keys, key_in_file
@@ -140,10 +140,10 @@ def _settings(table: FileTable, exporters: Exporters, probes: Probes, files: fro
 
 def _exporters_of(target: str, table: FileTable, exporters: Exporters) -> Iterator[ExporterTask]:
     for name, exporter in exporters.items():
-        assigned: AssignedTable = getattr(table.exporters, name)
+        assigned: ExporterTable = getattr(table.exporters, name)
         wanted = assigned.targets is None or target in assigned.targets
         if assigned.enabled and wanted and table.targets[target].kind is exporter.reads:
-            yield ExporterTask(exporter, assigned.options, assigned.every, assigned.deadline)
+            yield ExporterTask(exporter, assigned.options_for(target), assigned.every, assigned.deadline)
 
 
 def _probes_of(target: str, table: FileTable, probes: Probes) -> Iterator[ProbeTask]:

@@ -196,6 +196,9 @@ class HttpTable(TargetTable):
 
     kind: Literal[TargetKind.HTTP]
     url: Url = Field(description="its address", examples=["http://traefik.internal:8080"])
+    headers: Mapping[HeaderName, SecretText] = Field(
+        default_factory=dict, description="headers of each request, such as a token; sent to this server only"
+    )
     ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
 
 

@@ -26,6 +26,7 @@ from .targets import (
     Target,
     TargetKind,
 )
+from .visits import Phase, Trouble, Visit
 from .work import (
     Exporter,
     ExporterTask,
@@ -58,6 +59,7 @@ __all__ = [
     "Odoo",
     "Outcome",
     "Per",
+    "Phase",
     "Postgres",
     "Probe",
     "ProbeTask",
@@ -75,6 +77,8 @@ __all__ = [
     "TargetKind",
     "Transaction",
     "Transport",
+    "Trouble",
     "Value",
+    "Visit",
     "Watched",
 ]

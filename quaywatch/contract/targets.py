@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from .visits import Visit
+
 
 class TargetKind(StrEnum):
     """What a target is, and so which driver speaks to it."""
@@ -164,6 +166,10 @@ class Http(Driver, Protocol):
 
     async def certificate(self, host: str, port: int) -> Certificate:
         """The certificate that a client gets who asks for ``host``, by the authorities that the target trusts."""
+        ...
+
+    async def visit(self, path: str, *, method: str = "GET", redirects: int = 0) -> Visit:
+        """A visitor's request over a connection of its own, so many redirects followed; a failed one is a result."""
         ...
 
 

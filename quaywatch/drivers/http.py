@@ -11,18 +11,20 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import aiohttp
 from opentelemetry.propagate import inject
 
 from quaywatch import __version__
-from quaywatch.contract import Certificate
+from quaywatch.contract import Certificate, Visit
 from quaywatch.errors import ConfigError, ConnectError, ParseError, TargetError
+from quaywatch.secret import Secret
 
 from .deadline import deadline
-from .network import connect_error
+from .http_visits import Visiting, visit
+from .network import connect_error, revealed
 from .tls import shown_certificate
 
 USER_AGENT: Final = f"Quaywatch/{__version__}"
@@ -43,12 +45,14 @@ class HttpAddress:
         ca_file: certificates that are trusted instead of the system's.
         answer_within: seconds for one exchange, connecting included.
         cookies: whether to send back the cookies that the server sets, as a visitor's browser does.
+        headers: sent with each request, to this server only.
     """
 
     url: str
     ca_file: str | None = None
     answer_within: float = 5.0
     cookies: bool = False
+    headers: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,24 @@ class HttpServer:
         trusted = _context(self._address.ca_file)
         return await shown_certificate(host, port, trusted, self._address.answer_within)
 
+    async def visit(self, path: str, *, method: str = "GET", redirects: int = 0) -> Visit:
+        """A visitor's request over a connection of its own; a failed one is a result.
+
+        It is over within ``answer_within`` seconds.
+
+        Raises:
+            AuthError: when the file of a header cannot be read.
+        """
+        how = Visiting(
+            method=method,
+            within=self._address.answer_within,
+            redirects=redirects,
+            headers={"User-Agent": USER_AGENT},
+            secret_headers=self._headers(),
+            ca_file=self._address.ca_file,
+        )
+        return await visit(self._url + path, how)
+
     async def close(self) -> None:
         """Let go of every connection; never raises, and is done after half a second at most."""
         self._ended = True
@@ -134,7 +156,7 @@ class HttpServer:
 
     async def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
         session, url = self._opened(), self._url + path
-        traced = dict(headers)
+        traced = {**self._headers(), **headers}
         inject(traced)
         with _http_errors(self._url):
             async with deadline(self._address.answer_within, f"{self._url}: {method} {path}"):
@@ -142,6 +164,9 @@ class HttpServer:
                 async with session.request(method, url, data=body, headers=traced, allow_redirects=False) as response:
                     content = await _read(response, self._url)
                     return HttpAnswer(response.status, content, time.monotonic() - started, response.content_type)
+
+    def _headers(self) -> dict[str, str]:
+        return {name: revealed(secret) for name, secret in self._address.headers.items()}
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._ended:

@@ -13,6 +13,8 @@ import trustme
 import yaml
 from aiohttp import web
 
+from exporters.http_check import EXPORTER as HTTP_CHECK
+from exporters.http_check import Options as HttpOptions
 from exporters.tls_expiry import EXPORTER as TLS_EXPIRY
 from exporters.tls_expiry import Options as TlsOptions
 from exporters.traefik_edge import EXPORTER
@@ -139,7 +141,7 @@ def serves(up: int) -> Callable[[Reading], bool]:
 async def test_what_users_got_is_counted(
     behind: None, edge: Edge, driver: HttpServer, read: Read, eventually: Eventually
 ) -> None:
-    """By class of code; durations hold every request; all that this Traefik has is there.
+    """Row 33: by class of code; durations hold every request; all that this Traefik has is there.
 
     It has no count of retries: each try counts as a request at the service.
     """
@@ -165,7 +167,7 @@ async def test_what_users_got_is_counted(
 
 
 async def test_counters_start_when_traefik_did(edge: Edge, driver: HttpServer) -> None:
-    """The page tells, and the samples bear it."""
+    """Row 23: the page tells, and the samples bear it."""
     assert edge.metrics
     samples = [sample async for sample in EXPORTER.collect(driver, EXPORTER.options(), EXPORTER.state())]
     starts = {sample.start for sample in samples if sample.start is not None}
@@ -176,7 +178,7 @@ async def test_counters_start_when_traefik_did(edge: Edge, driver: HttpServer) -
 async def test_an_outage_shows_at_the_entry_point(
     edge: Edge, driver: HttpServer, read: Read, eventually: Eventually
 ) -> None:
-    """No server is well: Traefik answers 503 itself, which the entry point counts and the service does not."""
+    """Row 33: no server is well: Traefik answers 503 itself, which the entry point counts and the service does not."""
     await eventually(lambda: read(EXPORTER, driver), serves(0))
     before = await read(EXPORTER, driver)
     await visit(edge, "200")
@@ -192,3 +194,17 @@ async def test_clients_see_the_edges_certificate(edge: Edge, driver: HttpServer,
     found = await read(TLS_EXPIRY, driver, TlsOptions(hosts=(site,)))
     assert found["tls.handshake.ok", site] == 1
     assert found["tls.certificate.verified", site] == 0
+
+
+async def test_a_visitor_gets_through_the_edge(behind: None, edge: Edge, read: Read, eventually: Eventually) -> None:
+    """Over plain HTTP all is well; over TLS a visitor refuses a certificate that nobody vouches for."""
+    assert behind is None
+    plain, secure = (HttpServer(HttpAddress(url=url)) for url in (edge.web, f"https://{LOOPBACK}:{edge.secure}"))
+    options = HttpOptions(path="/204", expect_status=(204,))
+    found = await eventually(
+        lambda: read(HTTP_CHECK, plain, options), lambda seen: seen["quaywatch.http.success",] == 1
+    )
+    assert found["quaywatch.http.status",] == 204
+    assert (await read(HTTP_CHECK, secure, options))["quaywatch.http.failed", "tls"] == 1
+    await plain.close()
+    await secure.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -46,6 +47,30 @@ def test_every_exporter_is_on_for_the_targets_of_its_kind() -> None:
         "cache": ["memory"],
         "erp": [],
     }
+
+
+def test_options_may_differ_for_one_target() -> None:
+    """What is said for a target alone goes before what is said for all, and everything else stays."""
+    given = settings("exporters: {locks: {top: 3, depth: deep, per_target: {other: {top: 7, first: 2}}}}")
+    one, other = (given.exporters[name][0].options for name in ("db", "other"))
+    assert (one.top, one.depth, one.first) == (3, Depth.DEEP, 0)
+    assert (other.top, other.depth, other.first) == (7, Depth.DEEP, 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("cache: {top: 7}", "exporters.locks.per_target: target cache is of kind redis; one of kind postgres"),
+        ("dp: {top: 7}", "exporters.locks.per_target: there is no target dp"),
+        ("db: {top: 70}", "exporters.locks.per_target.db.top: 70 is out of range"),
+        ("db: {tip: 7}", "exporters.locks.per_target.db.tip: this key is not known; allowed are top, share"),
+        ("db: {first: 7}", "exporters.locks.per_target: db: first: 7 is behind last"),
+    ],
+)
+def test_options_of_one_target_are_validated(said: str, told: str) -> None:
+    """Names, keys, values, and how they agree with what is said for all."""
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        settings(f"exporters: {{locks: {{last: 5, per_target: {{{said}}}}}}}")
 
 
 def test_an_exporter_is_turned_off_tuned_and_told_its_targets() -> None:
