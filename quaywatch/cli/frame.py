@@ -21,7 +21,7 @@ from quaywatch.config import Settings
 from quaywatch.contract import Watched
 from quaywatch.runtime.agent import Agent
 from quaywatch.runtime.catalogue import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIME
-from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.clock import Clock, SystemClock
 from quaywatch.runtime.history import History
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.server import Sources, StatusServer
@@ -43,9 +43,10 @@ class Frame:
     Args:
         settings: what it is made of.
         environ: the environment variables, which may say more about OTLP.
+        clock: the time that turns and readings go by; the machine's own if not given.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], *, clock: Clock | None = None) -> None:
         self.settings = settings
         self._otlp = otlp_settings(plan_otlp(settings), environ)
         listen = settings.telemetry.http.listen
@@ -56,7 +57,7 @@ class Frame:
             installation=settings.installation,
             listens=f"{listen.host}:{listen.port}",
         )
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._started = self._clock.monotonic()
         self._instruments = Instruments(settings.environment, self._clock)
         self._store = Store(settings.environment, self._clock)

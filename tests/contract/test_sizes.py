@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("quaywatch", "exporters", "probes", "otel_config", "dashboards", "alerts", "sandbox", "tests")
+ROOMS = ("quaywatch", "exporters", "probes", "otel_config", "dashboards", "alerts", "sandbox", "bench", "tests")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
