@@ -10,6 +10,7 @@ empty unit for 0/1 states. Times are seconds, times of day Unix seconds.
 
 from __future__ import annotations
 
+from .browser import Browser, Page, SignIn
 from .metrics import Attributes, Distribution, Kind, Meter, Metric, Sample, Series, Snapshot, Stability, Value
 from .targets import (
     Answer,
@@ -45,6 +46,7 @@ from .work import (
 __all__ = [
     "Answer",
     "Attributes",
+    "Browser",
     "Certificate",
     "Cluster",
     "Distribution",
@@ -58,6 +60,7 @@ __all__ = [
     "Metric",
     "Odoo",
     "Outcome",
+    "Page",
     "Per",
     "Phase",
     "Postgres",
@@ -69,6 +72,7 @@ __all__ = [
     "Row",
     "Sample",
     "Series",
+    "SignIn",
     "Snapshot",
     "Stability",
     "SweepOrder",

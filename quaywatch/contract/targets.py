@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from .browser import Browser
 from .visits import Visit
 
 
@@ -199,4 +200,12 @@ class Odoo(Driver, Protocol):
 
     def janitor(self) -> Odoo | None:
         """The same database as the user who may delete, where one is configured."""
+        ...
+
+    def browser(self) -> Browser:
+        """The same database's web client, as the same user.
+
+        Raises:
+            ConfigError: when this agent has no browser.
+        """
         ...

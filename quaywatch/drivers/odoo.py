@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from quaywatch.contract import Browser
 from quaywatch.errors import ConfigError, FaultError, ParseError, VersionError
 from quaywatch.secret import Secret
 
@@ -72,6 +73,7 @@ class OdooServer:
     """An Odoo database, as the address's user.
 
     Refused credentials are answered for from memory until their text changes, or for ten minutes of ``monotonic``.
+    ``browser`` is its web client as the same user, where there is one.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class OdooServer:
         address: OdooAddress,
         *,
         http: Exchanges | None = None,
+        browser: Browser | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
@@ -86,6 +89,7 @@ class OdooServer:
         self._http = http or HttpServer(place)
         # A visitor without a cookie leaves a session's file at each visit before Odoo 16.
         self._visitor = http or HttpServer(replace(place, cookies=True))
+        self._browser = browser
         self._version: int | None = None
         self._fields: dict[str, frozenset[str]] = {}
         self._janitor = _janitor(address, self._http, monotonic)
@@ -152,6 +156,16 @@ class OdooServer:
     def janitor(self) -> OdooServer | None:
         """The same database as the user who may delete, where one is configured."""
         return self._janitor
+
+    def browser(self) -> Browser:
+        """The same database's web client, as the same user.
+
+        Raises:
+            ConfigError: when this agent has no browser.
+        """
+        if self._browser is None:
+            raise ConfigError(f"{self._address.where}: there is no browser to visit it with")
+        return self._browser
 
     async def close(self) -> None:
         """Let go of every connection; never raises, and is done after half a second at most."""

@@ -1,0 +1,134 @@
+"""A web client through a real Chromium: one warm browser for each agent, a fresh session for each run.
+
+Playwright is imported when the first page is asked for: an agent without browser probes never pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from quaywatch.contract import Page
+from quaywatch.errors import ConfigError, InternalError
+
+from .browser_settings import BrowserSettings, Site
+from .credential import Credential
+
+if TYPE_CHECKING:
+    from .browser_chromium import Chromium
+
+TURN_WITHIN: Final = 30.0
+"""Seconds that a run waits for its turn at the browser."""
+
+
+class WarmBrowser:
+    """Keeps one Chromium ready, started when it is first needed and replaced when it is old, large or dead."""
+
+    def __init__(self, settings: BrowserSettings) -> None:
+        self.settings = settings
+        self._places = asyncio.Semaphore(settings.concurrency)
+        self._turn = asyncio.Lock()
+        self._current: Chromium | None = None
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[Chromium]:
+        """The browser, for one page.
+
+        Raises:
+            ConfigError: when it is not installed.
+            InternalError: when it does not start, or others have it for too long.
+        """
+        await self._place()
+        try:
+            chromium = await self._fit()
+            try:
+                yield chromium
+            finally:
+                await self._returned(chromium)
+        finally:
+            self._places.release()
+
+    async def close(self) -> None:
+        """End the browser; never raises, and is done within a few seconds."""
+        async with self._turn:
+            chromium, self._current = self._current, None
+            if chromium is not None:
+                await chromium.close()
+
+    async def _place(self) -> None:
+        try:
+            async with asyncio.timeout(TURN_WITHIN):
+                await self._places.acquire()
+        except TimeoutError as error:
+            remedy = "raise browser.concurrency, or let browser probes run less often"
+            raise InternalError(f"the browser was busy for {TURN_WITHIN:g} s", remedy=remedy) from error
+
+    async def _fit(self) -> Chromium:
+        async with self._turn:
+            if self._current is None or not self._current.fit(self.settings):
+                old, self._current = self._current, None
+                if old is not None and not old.users:
+                    await old.close()
+                self._current = await _start(self.settings)
+            self._current.users += 1
+            return self._current
+
+    async def _returned(self, chromium: Chromium) -> None:
+        chromium.users -= 1
+        async with self._turn:
+            if chromium.users or (chromium is self._current and chromium.fit(self.settings)):
+                return
+            if chromium is self._current:
+                self._current = None
+            await chromium.close()
+
+
+async def _start(settings: BrowserSettings) -> Chromium:
+    if not os.access(settings.executable, os.X_OK):
+        remedy = "install Chromium, or name it in browser.executable"
+        raise ConfigError(f"{settings.executable}: there is no browser", remedy=remedy)
+    try:
+        from .browser_chromium import Chromium  # noqa: PLC0415 - what it imports is heavy, and not always installed
+    except ModuleNotFoundError as error:
+        what = f"the Python package {error.name} is not installed"
+        raise ConfigError(what, remedy="install quaywatch[browser]") from error
+    return await Chromium.start(settings)
+
+
+class SiteBrowser:
+    """A site through the agent's browser, as one user.
+
+    Args:
+        site: where it is, and who logs in.
+        warm: the browser.
+    """
+
+    def __init__(self, site: Site, warm: WarmBrowser) -> None:
+        self._site = site
+        self._warm = warm
+        self._credential = Credential(site.password) if site.password is not None else None
+
+    @property
+    def database(self) -> str:
+        """The tenant database."""
+        return self._site.database
+
+    @asynccontextmanager
+    async def page(self, run: str) -> AsyncIterator[Page]:
+        """A page of a fresh session; evidence of a block that fails is named after ``run``.
+
+        Raises:
+            ConfigError: when there is no browser, or the target has no password.
+            InternalError: when the browser does not start.
+        """
+        if self._credential is None:
+            what = f"{self._site.url}: there is an API key, which does not log in to the web client"
+            raise ConfigError(what, remedy="give the target a password as well")
+        async with self._warm.lent() as chromium:
+            from .browser_page import opened_page  # noqa: PLC0415 - as above
+
+            async with opened_page(chromium, self._site, self._credential, self._warm.settings, run) as page:
+                yield page
