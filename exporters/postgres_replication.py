@@ -3,7 +3,9 @@
 No single number called lag tells the truth: the time since the last replayed transaction grows on an idle primary, and
 "all that was received is replayed" holds on a standby that has lost its primary. So bytes and times are kept apart,
 and whether the receiver is connected is said always. The primary's clock and the standby's are never compared, except
-in the age of a standby's last reply. The role ``pg_monitor`` is enough.
+in the age of a standby's last reply. In a chain each server tells of its own hop: a standby that has all that its
+upstream has is complete, though that one may be cut off; ``postgres_heartbeat`` measures from end to end. The role
+``pg_monitor`` is enough.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ EXPECTED = Metric(
     "postgresql.replication.standbys.expected",
     Kind.GAUGE,
     "{standby}",
-    "How many standbys the configuration expects. Only on a primary, and only where it is configured.",
+    "How many standbys the configuration expects to stream from here. Only where it is configured, for a primary and"
+    " for a standby that passes its log on each by itself.",
 )
 LAG = Metric(
     "postgresql.replication.standby.lag",
@@ -191,6 +194,10 @@ class Options:
         default=None,
         metadata={"help": "how many standbys should stream from the primary; nothing is expected if unset"},
     )
+    expected_cascading: int | None = field(
+        default=None,
+        metadata={"help": "how many standbys should stream from this server while it is a standby itself"},
+    )
 
 
 @dataclass(slots=True)
@@ -209,8 +216,9 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
     (role,) = await session.fetch(ROLE)
     yield RECOVERY(int(role["recovery"]))
     yield TIMELINE(role["timeline"])
-    if not role["recovery"] and options.expected_standbys is not None:
-        yield EXPECTED(options.expected_standbys)
+    expected = options.expected_cascading if role["recovery"] else options.expected_standbys
+    if expected is not None:
+        yield EXPECTED(expected)
     slots = SLOTS_17 if session.version >= _WITH_INACTIVE_SINCE else SLOTS
     for sample in (*_senders(await session.fetch(SENDERS)), *_slots(await session.fetch(slots))):
         yield sample

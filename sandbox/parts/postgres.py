@@ -93,6 +93,8 @@ class Programs:
 
 INSTALLED = Programs(major=15)
 """What `prepare` installs."""
+_BIN = Path(f"/usr/lib/postgresql/{INSTALLED.major}/bin")
+"""Clients are called here: the ones on the path are scripts that look for these, and take several times as long."""
 
 
 class Replicated(Protocol):
@@ -169,7 +171,7 @@ def line_to(primary: Postgres) -> str:
 
 def sql(server: Postgres, statements: str, database: str = "postgres") -> str:
     """The rows that `statements` give as the superuser, columns split by `|`; `SandboxError` when one fails."""
-    argv = ("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", server.superuser_dsn(database), "-f", "-")
+    argv = (str(_BIN / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", server.superuser_dsn(database), "-f", "-")
     done = subprocess.run(argv, input=statements, text=True, capture_output=True, check=False)
     if done.returncode:
         raise SandboxError(f"SQL failed in {database}: {done.stderr.strip()}")
@@ -183,7 +185,7 @@ def session(server: Postgres, statements: str, database: str, application: str) 
     It ends with the block, and also with this process: the server sees the line close.
     """
     login = f"postgresql://{ODOO_ROLE}:{ODOO_PASSWORD}@{server.host}:{server.port}/{database}"
-    argv = ("psql", "-XqAt", "-d", f"{login}?application_name={application}")
+    argv = (str(_BIN / "psql"), "-XqAt", "-d", f"{login}?application_name={application}")
     quiet = subprocess.DEVNULL
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True) as client:
         assert client.stdin is not None  # noqa: S101 - asked for in the line above
@@ -262,5 +264,5 @@ def _serve(
 
 
 def _answers(server: Postgres) -> bool:
-    argv = ("pg_isready", "-q", "-h", server.host, "-p", str(server.port))
+    argv = (str(_BIN / "pg_isready"), "-q", "-h", server.host, "-p", str(server.port))
     return subprocess.run(argv, check=False).returncode == 0

@@ -51,12 +51,18 @@ def services() -> Iterator[Services]:
 
 
 @pytest.fixture(scope="module")
-def pair(services: Services) -> Pair:
-    """A fresh primary and standby; the database ``acme`` has a table of orders."""
-    primary = postgres.start(services, None, None)
-    postgres.sql(primary, "create database acme")
-    postgres.sql(primary, "create table orders as select id, 0 as state from generate_series(1, 9) id", "acme")
-    postgres.sql(primary, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
+def primary(services: Services) -> postgres.Postgres:
+    """A fresh server; the database ``acme`` has a table of orders."""
+    server = postgres.start(services, None, None)
+    postgres.sql(server, "create database acme")
+    postgres.sql(server, "create table orders as select id, 0 as state from generate_series(1, 9) id", "acme")
+    postgres.sql(server, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
+    return server
+
+
+@pytest.fixture(scope="module")
+def pair(services: Services, primary: postgres.Postgres) -> Pair:
+    """The primary, and a standby that follows it."""
     pair = Pair(primary, primary, services)
     return Pair(primary, postgres.start_standby(services, pair, None), services)
 

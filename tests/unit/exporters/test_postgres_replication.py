@@ -84,13 +84,15 @@ async def test_a_backup_has_a_state_and_no_lag(postgres: Make, read: Read) -> No
 
 
 async def test_a_lost_standby_shows_against_what_is_expected(postgres: Make, read: Read) -> None:
-    """None connected is a measured 0 beside the configured number, which only a primary has."""
+    """None connected is a measured 0 beside the configured number, which is for a primary unless it is said."""
     found = await read(EXPORTER, postgres(primary()), Options(expected_standbys=1))
     assert found["postgresql.replication.standbys", "streaming"] == 0
     assert found["postgresql.replication.standbys.expected",] == 1
     expected = ("postgresql.replication.standbys.expected",)
     assert expected not in await read(EXPORTER, postgres(primary()))
     assert expected not in await read(EXPORTER, postgres(standby()), Options(expected_standbys=1))
+    assert expected not in await read(EXPORTER, postgres(primary()), Options(expected_cascading=1))
+    assert (await read(EXPORTER, postgres(standby()), Options(expected_cascading=2)))[expected] == 2
 
 
 async def test_a_slot_says_what_is_kept_for_it(postgres: Make, read: Read) -> None:
