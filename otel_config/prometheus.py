@@ -103,7 +103,7 @@ class _Family:
     """One metric's part of the page."""
 
     def __init__(self, metric: Metric) -> None:
-        self._metric = metric
+        self._kind = metric.kind
         self._name = prometheus_name(metric)
         name = _family_name(metric)
         words = "_".join(unit_words(metric.unit))
@@ -121,23 +121,21 @@ class _Family:
         identity = frozenset(labels.items())
         if len(labels) != len(attributes) or "le" in labels:
             return "two attributes share a label"
-        if self._differs(series.metric) or identity in self._shown:
+        if series.metric.kind is not self._kind or identity in self._shown:
             return "another series has its name"
         self._shown.add(identity)
-        self._sample(labels, value)
+        self._sample(labels, value, series.metric.bounds)
         return ""
 
-    def _differs(self, metric: Metric) -> bool:
-        return (metric.kind, metric.bounds) != (self._metric.kind, self._metric.bounds)
-
-    def _sample(self, labels: dict[str, str], value: Value) -> None:
+    def _sample(self, labels: dict[str, str], value: Value, bounds: Sequence[float]) -> None:
         if isinstance(value, Distribution):
-            self._buckets(labels, value)
+            self._buckets(labels, value, bounds)
         else:
             self.message.add_sample(self._name, labels, value)
 
-    def _buckets(self, labels: dict[str, str], value: Distribution) -> None:
-        bounds = [*map(floatToGoString, self._metric.bounds), "+Inf"]
+    def _buckets(self, labels: dict[str, str], value: Distribution, uppers: Sequence[float]) -> None:
+        """By the series' own bounds: two servers that are read may have been given different ones."""
+        bounds = [*map(floatToGoString, uppers), "+Inf"]
         for bound, count in zip(bounds, accumulate(value.counts), strict=True):
             self.message.add_sample(f"{self._name}_bucket", {**labels, "le": bound}, count)
         self.message.add_sample(f"{self._name}_sum", labels, value.sum)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from prometheus_client import Metric as Family
@@ -142,3 +143,21 @@ async def test_the_page_can_be_made_beside_the_loop(meter: FakeMeter) -> None:
     """The text of many series is the same from a thread."""
     show = exposition(Held(many(2000)), {}, meter)
     assert await show.page() == show()
+
+
+def test_each_series_has_the_buckets_of_its_source(meter: FakeMeter) -> None:
+    """Two servers that were given different bounds stand side by side under one name."""
+    coarse = replace(TOOK, bounds=(5.0,))
+    text = page(
+        meter,
+        series(TOOK, Distribution((1, 0, 0), 0.1), start=1.0, target="a"),
+        series(coarse, Distribution((1, 1), 7.0), start=1.0, target="b"),
+    )
+    bounds = {
+        (line.labels["target"], line.labels["le"])
+        for family in parse(text)
+        for line in family.samples
+        if "le" in line.labels
+    }
+    assert bounds == {("a", "0.1"), ("a", "1.0"), ("a", "+Inf"), ("b", "5.0"), ("b", "+Inf")}
+    assert meter.values == {}
