@@ -8,16 +8,22 @@ A service none of whose servers is well is answered for by Traefik itself: those
 look there for what users get. A request that the retry middleware tries again counts once there, and each time at its
 service; Traefik 3.7 was not seen to count ``traefik.service.retries``. Connections that were upgraded to a websocket
 are left out of durations, of which theirs would be hours. ``traefik.service.server.up`` needs a health check.
+
+A tenant is told by its router: where Traefik counts by router (its ``addRoutersLabels``), the series name the hosts of
+each router's rule, as far as Traefik's API answers at the same address. Tenants behind one router cannot be told apart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -56,6 +62,22 @@ DURATION = Metric(
     ("service",),
     bounds=BOUNDS,
 )
+ROUTER_REQUESTS = Metric(
+    "traefik.router.requests",
+    Kind.COUNTER,
+    "{request}",
+    "Requests that a router took, by the hosts of its rule. Absent unless Traefik counts by router.",
+    ("router", "host", "code_class"),
+    budget=5000,
+)
+ROUTER_DURATION = Metric(
+    "traefik.router.request.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "How long the requests of a router took, websockets left out. Absent unless Traefik counts by router.",
+    ("router", "host"),
+    bounds=BOUNDS,
+)
 RETRIES = Metric("traefik.service.retries", Kind.COUNTER, "{retry}", "Requests that were tried again.", ("service",))
 SERVER_UP = Metric(
     "traefik.service.server.up",
@@ -90,6 +112,7 @@ _OURS: Final = (
     "traefik_config_",
     "traefik_entrypoint_request",
     "traefik_open_connections",
+    "traefik_router_request",
     "traefik_service_request",
     "traefik_service_retries_",
     "traefik_service_server_up",
@@ -98,9 +121,15 @@ _OURS: Final = (
 )
 _NOT_FOUND_FROM, _FAULT_FROM = 300, 500
 _REFUSED: Final = frozenset({401, 403})
+_BY_ROUTER: Final = b"traefik_router_requests_total{"
+_ROUTERS: Final = "/http/routers?per_page=10000"
+_HOST: Final = re.compile(r"(?<!!)\bHost\(([^)]*)\)")
+_QUOTED: Final = re.compile(r"[`\"]([^`\"]+)[`\"]")
 
 Lines = Mapping[str, Sequence[Line]]
 """The lines of a page by the name in front of each."""
+Called = Callable[[str], tuple[str, ...]]
+"""What Traefik calls a thing, as attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +138,12 @@ class Options:
 
     path: str = field(default="/metrics", metadata={"help": "path of the page below the target's url"})
 
+    api: str = field(default="/api", metadata={"help": "path of Traefik's API there, for the hosts of routers"})
+
     def __post_init__(self) -> None:
-        if not self.path.startswith("/"):
-            raise ValueError(f"path: {self.path!r} has no slash in front; one such as '/metrics' is expected")
+        for name, path, usual in (("path", self.path, "/metrics"), ("api", self.api, "/api")):
+            if not path.startswith("/"):
+                raise ValueError(f"{name}: {path!r} has no slash in front; one such as {usual!r} is expected")
 
 
 async def collect(edge: Http, options: Options, clock: Callable[[], float]) -> AsyncIterator[Sample]:
@@ -129,24 +161,47 @@ async def collect(edge: Http, options: Options, clock: Callable[[], float]) -> A
         raise FaultError("the page of metrics failed", code=str(answer.status))
     if answer.status >= _NOT_FOUND_FROM or b"traefik_" not in answer.body:
         return
+    hosts = await _hosts(edge, options) if _BY_ROUTER in answer.body else {}
     # A page of many services takes a while to read, which nobody else should wait for.
-    for sample in await asyncio.to_thread(read_page, answer.body, clock()):
+    for sample in await asyncio.to_thread(read_page, answer.body, clock(), hosts):
         yield sample
 
 
-def read_page(body: bytes, now: float) -> list[Sample]:
-    """The samples of a page; ``now`` is Unix time in seconds.
+async def _hosts(edge: Http, options: Options) -> Mapping[str, str]:
+    """The hosts of each router's rule; none where the API is off, elsewhere, or for others only."""
+    answer = await edge.get(f"{options.api}{_ROUTERS}")
+    if answer.status >= _NOT_FOUND_FROM:
+        return {}
+    try:
+        return {router["name"]: hosts_of(router.get("rule", "")) for router in json.loads(answer.body)}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ParseError("Traefik's list of routers cannot be read") from error
+
+
+def hosts_of(rule: str) -> str:
+    """The hosts that a rule names, joined by commas; those that it excludes are none of them."""
+    return ",".join(sorted({host for names in _HOST.findall(rule) for host in _QUOTED.findall(names)}))
+
+
+def read_page(body: bytes, now: float, hosts: Mapping[str, str] = MappingProxyType({})) -> list[Sample]:
+    """The samples of a page; ``now`` is Unix time in seconds, ``hosts`` are those of each router.
 
     Raises:
         ParseError: when it is not in Prometheus' format.
     """
     lines = _lines(body)
     start = lines[_START][0].value if _START in lines else None
+
+    def tenant(router: str) -> tuple[str, ...]:
+        return (router, hosts.get(router, ""))
+
     return [
         *_requests(ENTRY_REQUESTS, lines, start),
         *_durations(ENTRY_DURATION, lines, start),
         *_requests(REQUESTS, lines, start),
         *_durations(DURATION, lines, start),
+        *_requests(ROUTER_REQUESTS, lines, start, tenant),
+        *_durations(ROUTER_DURATION, lines, start, tenant),
         *_retries(lines, start),
         *_states(lines),
         *_configuration(lines, start, now),
@@ -172,16 +227,20 @@ def _code_class(code: str) -> str:
     return of_its_own if of_its_own in _CLASSES else "other"
 
 
-def _requests(metric: Metric, lines: Lines, start: float | None) -> Iterator[Sample]:
+def _itself(name: str) -> tuple[str, ...]:
+    return (name,)
+
+
+def _requests(metric: Metric, lines: Lines, start: float | None, called: Called = _itself) -> Iterator[Sample]:
     label = metric.attributes[0]
     counts: dict[str, Counter[str]] = defaultdict(lambda: Counter(dict.fromkeys(_CLASSES, 0)))
     for line in lines.get(f"traefik_{label}_requests_total", ()):
         counts[line.labels[label]][_code_class(line.labels["code"])] += int(line.value)
     for name, classes in counts.items():
-        yield from (metric(count, name, code_class, start=start) for code_class, count in classes.items())
+        yield from (metric(count, *called(name), code_class, start=start) for code_class, count in classes.items())
 
 
-def _durations(metric: Metric, lines: Lines, start: float | None) -> Iterator[Sample]:
+def _durations(metric: Metric, lines: Lines, start: float | None, called: Called = _itself) -> Iterator[Sample]:
     label = metric.attributes[0]
     below: dict[str, Counter[float]] = defaultdict(Counter)
     sums: dict[str, float] = defaultdict(float)
@@ -190,20 +249,21 @@ def _durations(metric: Metric, lines: Lines, start: float | None) -> Iterator[Sa
     for line in _lasting(lines.get(f"traefik_{label}_request_duration_seconds_sum", ())):
         sums[line.labels[label]] += line.value
     for name, counts in below.items():
-        yield _distribution(metric, name, counts, sums[name], start)
+        fitting, value = _distribution(metric, counts, sums[name])
+        yield fitting(value, *called(name), start=start)
 
 
 def _lasting(lines: Iterable[Line]) -> Iterator[Line]:
     return (line for line in lines if _code_class(line.labels["code"]) != _UPGRADED)
 
 
-def _distribution(metric: Metric, name: str, below: Mapping[float, int], total: float, start: float | None) -> Sample:
-    """Each bucket by itself; Prometheus counts in each what is in the smaller ones too."""
+def _distribution(metric: Metric, below: Mapping[float, int], total: float) -> tuple[Metric, Distribution]:
+    """The metric with Traefik's bounds, and each bucket by itself; Prometheus counts the smaller ones in each too."""
     bounds = tuple(sorted(bound for bound in below if bound != math.inf))
     cumulative = [*(below[bound] for bound in bounds), below.get(math.inf, 0)]
     counts = tuple(upper - lower for upper, lower in zip(cumulative, [0, *cumulative], strict=False))
     fitting = metric if bounds == metric.bounds else replace(metric, bounds=bounds)
-    return fitting(Distribution(counts, total), name, start=start)
+    return fitting, Distribution(counts, total)
 
 
 def _retries(lines: Lines, start: float | None) -> Iterator[Sample]:
@@ -242,6 +302,8 @@ EXPORTER: Exporter[Http, Options, Callable[[], float]] = Exporter(
         ENTRY_DURATION,
         REQUESTS,
         DURATION,
+        ROUTER_REQUESTS,
+        ROUTER_DURATION,
         RETRIES,
         SERVER_UP,
         CONNECTIONS,

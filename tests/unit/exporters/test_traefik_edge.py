@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporters.traefik_edge import BOUNDS, EXPORTER, Options, read_page
+from exporters.traefik_edge import BOUNDS, EXPORTER, Options, hosts_of, read_page
 from quaywatch.contract import Answer, Certificate, Distribution, Sample
 from quaywatch.errors import AuthError, FaultError, ParseError
 
@@ -196,3 +196,43 @@ def test_a_path_begins_with_a_slash() -> None:
     """Else it would become a part of the host's name."""
     with pytest.raises(ValueError, match="path: 'metrics'"):
         Options(path="metrics")
+    with pytest.raises(ValueError, match="api: 'api'"):
+        Options(api="api")
+
+
+@pytest.mark.parametrize(
+    ("rule", "hosts"),
+    [
+        ("Host(`acme.example.com`) && PathPrefix(`/web`)", "acme.example.com"),
+        ("Host(`b.example.com`) || Host(`a.example.com`)", "a.example.com,b.example.com"),
+        ('Host("a.example.com", `b.example.com`)', "a.example.com,b.example.com"),
+        ("HostRegexp(`.+`) && !Host(`a.example.com`)", ""),
+        ("PathPrefix(`/`)", ""),
+    ],
+)
+def test_a_rule_names_its_hosts(rule: str, hosts: str) -> None:
+    """Row 33: in one order, whatever else is in the rule; a pattern is no name."""
+    assert hosts_of(rule) == hosts
+
+
+def test_requests_are_by_router_and_its_hosts() -> None:
+    """Row 33: a router of which the rule is not known has no host."""
+    line = (
+        'traefik_router_requests_total{{code="200",method="GET",protocol="http",router="{}",service="erp@file"}} {}\n'
+    )
+    page = line.format("acme@file", 3) + line.format("other@file", 4)
+    found = read_page(page.encode(), NOW, {"acme@file": "acme.example.com"})
+    counted = {sample.attributes: sample.value for sample in found if sample.value}
+    assert counted == {("acme@file", "acme.example.com", "2xx"): 3, ("other@file", "", "2xx"): 4}
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"a": 1}', b"[3]", b"[{}]"])
+async def test_a_list_of_routers_that_is_none_is_an_error(body: bytes) -> None:
+    """Nothing is guessed."""
+
+    class Both(Edge):
+        async def get(self, path: str) -> Answer:
+            return Page(body if path.startswith("/api") else b'traefik_router_requests_total{code="200"} 1\n')
+
+    with pytest.raises(ParseError):
+        await anext(aiter(EXPORTER.collect(Both(Page(b"")), Options(), lambda: NOW)))
