@@ -16,6 +16,7 @@ from .odoo_pickings import EXPORTER as ODOO_PICKINGS
 from .odoo_queue import EXPORTER as ODOO_QUEUE
 from .odoo_queue_channels import EXPORTER as ODOO_QUEUE_CHANNELS
 from .odoo_rpc_business import EXPORTER as ODOO_RPC_BUSINESS
+from .odoo_rpc_modules import EXPORTER as ODOO_RPC_MODULES
 from .odoo_rpc_queue import EXPORTER as ODOO_RPC_QUEUE
 from .odoo_sessions import EXPORTER as ODOO_SESSIONS
 from .odoo_sms import EXPORTER as ODOO_SMS
@@ -91,6 +92,7 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     ODOO_WEB,
     ODOO_RPC_QUEUE,
     ODOO_RPC_BUSINESS,
+    ODOO_RPC_MODULES,
     TRAEFIK_EDGE,
     TLS_EXPIRY,
     HTTP_CHECK,

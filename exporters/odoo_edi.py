@@ -1,4 +1,4 @@
-"""The electronic documents (invoices and the like) of an Odoo database: which wait to be exchanged, and which fail.
+"""The electronic documents (invoices and the like) of an Odoo database: which wait and fail, and the last exchange.
 
 Read by SQL, once per tenant, where the module ``account_edi`` is: neither the documents nor the texts of their errors.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Sample, TargetKind
 
-from .odoo_tables import columns
+from .odoo_tables import backlog, columns, records_by
 
 BACKLOG = Metric(
     "odoo.edi.backlog",
@@ -20,7 +20,13 @@ BACKLOG = Metric(
     ("state",),
 )
 OLDEST = Metric(
-    "odoo.edi.oldest.age", Kind.GAUGE, "s", "How long ago the oldest document was made that still waits to be sent."
+    "odoo.edi.oldest.age", Kind.GAUGE, "s", "How long ago the oldest of the documents that wait was made.", ("state",)
+)
+LAST = Metric(
+    "odoo.edi.last.age",
+    Kind.GAUGE,
+    "s",
+    "How long ago the newest of the exchanged documents was exchanged. Absent when there never was one.",
 )
 ERRORS = Metric(
     "odoo.edi.errors",
@@ -30,13 +36,13 @@ ERRORS = Metric(
     ("level",),
 )
 
-GRANTS = (Grant("account_edi_document", ("state", "create_date", "blocking_level")),)
+GRANTS = (Grant("account_edi_document", ("id", "state", "create_date", "write_date", "blocking_level")),)
 
 _EDI = """
 with clock as (select clock_timestamp() at time zone 'utc' as now)
 select state,
        :level as level,
-       count(*) as documents,
+       count(*) as records,
        extract(epoch from now - min(create_date))::float8 as oldest
   from public.account_edi_document, clock
  where state in ('to_send', 'to_cancel')
@@ -45,8 +51,15 @@ select state,
 EDI = _EDI.replace(":level", "blocking_level")
 EDI_14 = _EDI.replace(":level", "null::text")
 
-_TO_SEND = "to_send"
-_STATES = (_TO_SEND, "to_cancel")
+EXCHANGED = """
+select extract(epoch from (clock_timestamp() at time zone 'utc') - write_date)::float8 as last
+  from public.account_edi_document
+ where state in ('sent', 'cancelled')
+ order by id desc
+ limit 1
+"""
+"""From the newest on: as a rule the first that is looked at."""
+
 _LEVELS = ("info", "warning", "error")
 
 
@@ -62,19 +75,20 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
         return
     notes_level = "blocking_level" in there
     rows = await session.fetch(EDI if notes_level else EDI_14)
-    for state in _STATES:
-        yield BACKLOG(sum(row["documents"] for row in rows if row["state"] == state), state)
-    waiting = [row["oldest"] for row in rows if row["state"] == _TO_SEND]
-    if waiting:
-        yield OLDEST(max(0.0, *waiting))
-    for level in _LEVELS if notes_level else ():
-        yield ERRORS(sum(row["documents"] for row in rows if row["level"] == level), level)
+    for sample in backlog(rows, ("to_send", "to_cancel"), BACKLOG, OLDEST):
+        yield sample
+    if notes_level:
+        documents = records_by("level", rows)
+        for level in _LEVELS:
+            yield ERRORS(documents.get(level, 0), level)
+    for row in await session.fetch(EXCHANGED):
+        yield LAST(max(0.0, row["last"]))
 
 
 EXPORTER: Exporter[Postgres, Options, None] = Exporter(
     name="odoo_edi",
     reads=TargetKind.POSTGRES,
-    metrics=(BACKLOG, OLDEST, ERRORS),
+    metrics=(BACKLOG, OLDEST, ERRORS, LAST),
     options=Options,
     collect=collect,
     state=lambda: None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Sample, TargetKind
 
-from .odoo_tables import columns
+from .odoo_tables import backlog, columns, records_by
 
 BACKLOG = Metric(
     "odoo.mail.backlog",
@@ -42,7 +42,7 @@ _MAIL = """
 with clock as (select clock_timestamp() at time zone 'utc' as now)
 select state,
        :failure_type as failure_type,
-       count(*) as mails,
+       count(*) as records,
        extract(epoch from now - min(:since))::float8 as oldest
   from public.mail_mail, clock
  where state in ('outgoing', 'exception')
@@ -55,8 +55,7 @@ MAIL_14 = _MAIL.replace(":failure_type", "null::text").replace(
 )
 """Where the planned time is a text, and the type of a failure is not noted."""
 
-_STATES = ("outgoing", "exception")
-_UNKNOWN = "unknown"
+_FAILED = "exception"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +70,10 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
         return
     notes_type = "failure_type" in there
     rows = await session.fetch(MAIL if notes_type else MAIL_14)
-    for state in _STATES:
-        mine = [row for row in rows if row["state"] == state]
-        yield BACKLOG(sum(row["mails"] for row in mine), state)
-        ages = [row["oldest"] for row in mine if row["oldest"] is not None]
-        if ages:
-            yield OLDEST(max(0.0, *ages), state)
-    failed = [row for row in rows if row["state"] == "exception"]
-    for failure_type in {row["failure_type"] or _UNKNOWN for row in failed} if notes_type else ():
-        mails = sum(row["mails"] for row in failed if (row["failure_type"] or _UNKNOWN) == failure_type)
+    for sample in backlog(rows, ("outgoing", _FAILED), BACKLOG, OLDEST):
+        yield sample
+    failed = [row for row in rows if notes_type and row["state"] == _FAILED]
+    for failure_type, mails in records_by("failure_type", failed).items():
         yield FAILURES(mails, failure_type)
 
 

@@ -1,4 +1,4 @@
-"""The transfers (pickings) of an Odoo database: what waits, what is late, what was done, and what lacks its tracking.
+"""The transfers (pickings) of an Odoo database: what waits, what is late, what was done, and labels.
 
 Read by SQL, once per tenant. The probes' own transfers, known by their order or their partner, are no business and are
 left out everywhere. No version has an index on the moment a transfer was done, so that what is done is looked for among
@@ -51,6 +51,13 @@ UNTRACKED = Metric(
     "Deliveries done within the last day that lack the tracking number which the carrier's connector should have got.",
     ("connector",),
 )
+LABEL = Metric(
+    "odoo.pickings.label.last.age",
+    Kind.GAUGE,
+    "s",
+    "How long ago a connector gave a delivery its label and tracking number last. Absent when it gave none.",
+    ("connector",),
+)
 
 GRANTS = (
     *odoo_probes.GRANTS,
@@ -94,21 +101,23 @@ select t.code as type,
  where p.state = 'done' and p.scheduled_date >= :now - make_interval(secs => $2) and p.date_done <= :now and not :own
  group by 1
 """
-_LACKING = """
-select c.delivery_type as connector, count(lacking.id) as pickings
+_LABELS = """
+select c.delivery_type as connector,
+       count(sent.id) filter (where not sent.tracked and sent.date_done >= :now - interval '1 day') as lacking,
+       extract(epoch from :now - max(sent.date_done) filter (where sent.tracked))::float8 as label
   from public.delivery_carrier c
   left join (
-       select p.id, p.carrier_id
+       select p.id, p.carrier_id, p.date_done, coalesce(p.carrier_tracking_ref, '') <> '' as tracked
          from public.stock_picking p
          join public.stock_picking_type t on t.id = p.picking_type_id and t.code = 'outgoing'
          :orders
-        where p.state = 'done' and coalesce(p.carrier_tracking_ref, '') = '' and not :own
-          and p.scheduled_date >= :now - make_interval(secs => $2) and p.date_done >= :now - interval '1 day') lacking
-    on lacking.carrier_id = c.id
+        where p.state = 'done' and p.carrier_id is not null and not :own
+          and p.scheduled_date >= :now - make_interval(secs => $2) and p.date_done <= :now) sent
+    on sent.carrier_id = c.id
  where c.delivery_type not in ('fixed', 'base_on_rule')
  group by 1
 """
-"""Carriers of these two types compute a price and speak to nobody."""
+"""Carriers of these two types compute a price and speak to nobody. The others give label and number as it is done."""
 
 
 def _complete(statement: str, orders: str, own: str) -> str:
@@ -119,9 +128,9 @@ def _complete(statement: str, orders: str, own: str) -> str:
 _BY_PARTNER = "coalesce(p.partner_id = any($1::int[]), false)"
 _ORDERS = "left join public.sale_order o on o.id = p.sale_id"
 _BY_ORDER = f"({_BY_PARTNER} or coalesce({odoo_probes.ORDER_IS_OWN}, false))"
-TO_DO, DONE_LATELY, LACKING = (_complete(statement, _ORDERS, _BY_ORDER) for statement in (_TO_DO, _DONE, _LACKING))
-TO_DO_WITHOUT_ORDERS, DONE_WITHOUT_ORDERS, LACKING_WITHOUT_ORDERS = (
-    _complete(statement, "", _BY_PARTNER) for statement in (_TO_DO, _DONE, _LACKING)
+TO_DO, DONE_LATELY, LABELS = (_complete(statement, _ORDERS, _BY_ORDER) for statement in (_TO_DO, _DONE, _LABELS))
+TO_DO_WITHOUT_ORDERS, DONE_WITHOUT_ORDERS, LABELS_WITHOUT_ORDERS = (
+    _complete(statement, "", _BY_PARTNER) for statement in (_TO_DO, _DONE, _LABELS)
 )
 """The same where transfers know no order: stock without sales."""
 TYPES = "select distinct code as type from public.stock_picking_type where active"
@@ -159,9 +168,9 @@ async def collect(session: Postgres, options: Options, _state: None) -> AsyncIte
     for sample in _done(done, types):
         yield sample
     if "carrier_tracking_ref" in there:
-        lacking = LACKING if of_sales else LACKING_WITHOUT_ORDERS
-        for row in await session.fetch(lacking, own, options.look_back):
-            yield UNTRACKED(row["pickings"], row["connector"])
+        labels = await session.fetch(LABELS if of_sales else LABELS_WITHOUT_ORDERS, own, options.look_back)
+        for sample in _labels(labels):
+            yield sample
 
 
 def _to_do(rows: Sequence[Row], types: Sequence[str]) -> Iterator[Sample]:
@@ -183,10 +192,17 @@ def _done(rows: Sequence[Row], types: Sequence[str]) -> Iterator[Sample]:
         yield LAST(row["last"], kind)
 
 
+def _labels(rows: Sequence[Row]) -> Iterator[Sample]:
+    for row in rows:
+        yield UNTRACKED(row["lacking"], row["connector"])
+        if row["label"] is not None:
+            yield LABEL(row["label"], row["connector"])
+
+
 EXPORTER: Exporter[Postgres, Options, None] = Exporter(
     name="odoo_pickings",
     reads=TargetKind.POSTGRES,
-    metrics=(OPEN, LATE, LATE_LONGEST, DONE, LAST, UNTRACKED),
+    metrics=(OPEN, LATE, LATE_LONGEST, DONE, LAST, UNTRACKED, LABEL),
     options=Options,
     collect=collect,
     state=lambda: None,

@@ -2,15 +2,22 @@
 
 Read by SQL, once per tenant, from the columns of `GRANTS` and no others: what a job works on is never read. Done and
 cancelled jobs are never counted, since nothing but a scan of the whole table would find them. Odoo writes times of
-day in UTC without a time zone. A database without the module gives no samples and no error.
+day in UTC without a time zone. A database without the module gives no samples and no error. Of a failure nothing but
+the class of its exception is read.
+
+From Odoo 16 on a session bears the process id of its server, and so tells whether the worker of a started job lives.
+Two hosts may have a process of one id: then a dead worker may be taken for living, never the other way round.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Row, Sample, TargetKind
+
+from .odoo_tables import columns
+from .sticky import StickyTop
 
 LIVE = Metric(
     "odoo.queue.live",
@@ -38,6 +45,19 @@ STUCK = Metric(
 FAILED = Metric(
     "odoo.queue.failed.recent", Kind.GAUGE, "{job}", "Failed jobs that were started within the last hour.", ("channel",)
 )
+FAILURES = Metric(
+    "odoo.queue.failures",
+    Kind.UPDOWN,
+    "{job}",
+    "Failed jobs by the class of their exception, the most frequent ones by name. Absent where it is not noted.",
+    ("exception",),
+)
+ORPHANED = Metric(
+    "odoo.queue.orphaned",
+    Kind.UPDOWN,
+    "{job}",
+    "Started jobs whose worker has no session in the database any more. Absent where sessions bear no process id.",
+)
 RETRYING = Metric(
     "odoo.queue.retrying", Kind.UPDOWN, "{job}", "Live jobs that were tried before and are tried again.", ("channel",)
 )
@@ -48,12 +68,23 @@ RUNNER = Metric(
     "1 when a job runner holds this database's lock, else 0. Absent before Odoo 16, whose runner takes no lock.",
 )
 
-GRANTS = (Grant("queue_job", ("channel", "state", "eta", "date_created", "date_enqueued", "date_started", "retry")),)
+GRANTS = (
+    Grant(
+        "queue_job",
+        (
+            "channel",
+            "state",
+            "eta",
+            "date_created",
+            "date_enqueued",
+            "date_started",
+            "retry",
+            "exc_name",
+            "worker_pid",
+        ),
+    ),
+)
 
-INSTALLED = """
-select to_regclass('public.queue_job') is not null as queue,
-       to_regclass('public.queue_job_lock') is not null as runner_lock
-"""
 JOBS_NOW = """
 with clock as (select clock_timestamp() at time zone 'utc' as now)
 select coalesce(channel, '') as channel,
@@ -69,6 +100,24 @@ select coalesce(channel, '') as channel,
  where state in ('wait_dependencies', 'pending', 'enqueued', 'started', 'failed')
  group by 1, 2
 """
+FAILED_BY_CLASS = """
+select case when exc_name ~ '^[A-Za-z_][A-Za-z0-9_.]{0,99}$' then exc_name else 'unknown' end as exception,
+       count(*) as jobs
+  from public.queue_job
+ where state = 'failed'
+ group by 1
+"""
+"""A column for a name: what does not look like one could be anything, and is not repeated."""
+WORKERS_GONE = """
+with workers as (
+    select application_name as name
+      from pg_stat_activity
+     where datname = current_database() and application_name ~ '^odoo-[0-9]+$')
+select exists (select from workers) as named,
+       (select count(*)
+          from public.queue_job j
+         where j.state = 'started' and 'odoo-' || j.worker_pid not in (select name from workers)) as orphaned
+"""
 RUNNER_LOCK = """
 select exists (
     select from pg_locks
@@ -80,13 +129,24 @@ select exists (
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Nothing to tune."""
+    """What a configuration may tune."""
+
+    top: int = field(
+        default=10, metadata={"help": "how many classes of exceptions are shown by name; the rest is 'other'"}
+    )
 
 
-async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIterator[Sample]:
+@dataclass(slots=True)
+class Memory:
+    """Which classes of exceptions are shown by name."""
+
+    exceptions: StickyTop[str] = field(default_factory=StickyTop)
+
+
+async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncIterator[Sample]:
     """The queue of the database that ``session`` is in."""
-    (installed,) = await session.fetch(INSTALLED)
-    if not installed["queue"]:
+    there = await columns(session, "queue_job", "queue_job_lock")
+    if not there["queue_job"]:
         return
     rows = await session.fetch(JOBS_NOW)
     yield LIVE(sum(row["jobs"] for row in rows))
@@ -95,7 +155,14 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
             yield sample
     for channel in {row["channel"] for row in rows}:
         yield RETRYING(sum(row["retrying"] for row in rows if row["channel"] == channel), channel)
-    if installed["runner_lock"]:
+    if "exc_name" in there["queue_job"]:
+        for sample in _failures(await session.fetch(FAILED_BY_CLASS), options, memory):
+            yield sample
+    if "worker_pid" in there["queue_job"]:
+        (workers,) = await session.fetch(WORKERS_GONE)
+        if workers["named"]:
+            yield ORPHANED(workers["orphaned"])
+    if there["queue_job_lock"]:
         (runner,) = await session.fetch(RUNNER_LOCK)
         yield RUNNER(int(runner["alive"]))
 
@@ -112,13 +179,23 @@ def _jobs(row: Row) -> Iterator[Sample]:
         yield FAILED(row["failed_recently"], channel)
 
 
-EXPORTER: Exporter[Postgres, Options, None] = Exporter(
+def _failures(rows: Sequence[Row], options: Options, memory: Memory) -> Iterator[Sample]:
+    """One series for each class that is shown, and one for the rest."""
+    jobs = {row["exception"]: row["jobs"] for row in rows}
+    shown = memory.exceptions.choose(jobs, options.top)
+    yield from (FAILURES(jobs[name], name) for name in shown)
+    rest = [count for name, count in jobs.items() if name not in shown]
+    if rest:
+        yield FAILURES(sum(rest), "other")
+
+
+EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
     name="odoo_queue",
     reads=TargetKind.POSTGRES,
-    metrics=(LIVE, JOBS, OLDEST, STUCK, FAILED, RETRYING, RUNNER),
+    metrics=(LIVE, JOBS, OLDEST, STUCK, FAILED, FAILURES, ORPHANED, RETRYING, RUNNER),
     options=Options,
     collect=collect,
-    state=lambda: None,
+    state=Memory,
     per=Per.DATABASE,
     every=30.0,
     grants=GRANTS,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Sample, TargetKind
 
-from .odoo_tables import columns
+from .odoo_tables import backlog, columns, records_by
 
 BACKLOG = Metric(
     "odoo.sms.backlog",
@@ -36,8 +36,8 @@ GRANTS = (Grant("sms_sms", ("state", "create_date", "failure_type", "error_code"
 _SMS = """
 with clock as (select clock_timestamp() at time zone 'utc' as now)
 select state,
-       coalesce(:failure_type, 'unknown') as failure_type,
-       count(*) as messages,
+       :failure_type as failure_type,
+       count(*) as records,
        extract(epoch from now - min(create_date))::float8 as oldest
   from public.sms_sms, clock
  where state in ('outgoing', 'process', 'error')
@@ -46,7 +46,7 @@ select state,
 SMS = _SMS.replace(":failure_type", "failure_type")
 SMS_14 = _SMS.replace(":failure_type", "error_code")
 
-_STATES = ("outgoing", "process", "error")
+_FAILED = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,11 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
     if not there:
         return
     rows = await session.fetch(SMS if "failure_type" in there else SMS_14)
-    for state in _STATES:
-        mine = [row for row in rows if row["state"] == state]
-        yield BACKLOG(sum(row["messages"] for row in mine), state)
-        if mine:
-            yield OLDEST(max(0.0, *(row["oldest"] for row in mine)), state)
-    for row in rows:
-        if row["state"] == "error":
-            yield FAILURES(row["messages"], row["failure_type"])
+    for sample in backlog(rows, ("outgoing", "process", _FAILED), BACKLOG, OLDEST):
+        yield sample
+    failed = [row for row in rows if row["state"] == _FAILED]
+    for failure_type, messages in records_by("failure_type", failed).items():
+        yield FAILURES(messages, failure_type)
 
 
 EXPORTER: Exporter[Postgres, Options, None] = Exporter(

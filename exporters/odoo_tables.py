@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from quaywatch.contract import Postgres
+from quaywatch.contract import Metric, Postgres, Row, Sample
 
 NOW = "(now() at time zone 'utc')"
 """Odoo's present: UTC without a time zone. The start of the statement, unlike the clock, is looked up in an index."""
@@ -29,3 +29,25 @@ async def columns(session: Postgres, *tables: str) -> Mapping[str, frozenset[str
     for row in await session.fetch(COLUMNS, list(tables)):
         found[row["table"]].add(row["column"])
     return {table: frozenset(found[table]) for table in tables}
+
+
+def backlog(rows: Sequence[Row], states: Sequence[str], depth: Metric, oldest: Metric) -> Iterator[Sample]:
+    """How many records are in each of these states, and the age of the oldest; 0 is measured, nothing has no age.
+
+    A row has ``state``, ``records`` and ``oldest`` in seconds, which may be unknown. Odoo's clock may run ahead of
+    PostgreSQL's: no age is below 0.
+    """
+    for state in states:
+        mine = [row for row in rows if row["state"] == state]
+        yield depth(sum(row["records"] for row in mine), state)
+        ages = [row["oldest"] for row in mine if row["oldest"] is not None]
+        if ages:
+            yield oldest(max(0.0, *ages), state)
+
+
+def records_by(column: str, rows: Sequence[Row]) -> Mapping[str, int]:
+    """How many records there are of each value of a column; rows without one are ``unknown``."""
+    found: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        found[row[column] or "unknown"] += row["records"]
+    return found

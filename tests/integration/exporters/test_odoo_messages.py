@@ -35,14 +35,15 @@ values ({_FAR}, '+0', 'outgoing', {_NOW} - interval '4000 days', null),
 """  # noqa: S608 - constants
 _EDI = f"""
 set session_replication_role = replica;
-insert into account_edi_document (id, move_id, edi_format_id, state, create_date :column)
-values ({_FAR}, {_FAR}, {_FAR}, 'to_send', {_NOW} - interval '4000 days' :error),
-       ({_FAR} + 1, {_FAR} + 1, {_FAR}, 'to_cancel', {_NOW} - interval '5000 days' :none),
-       ({_FAR} + 2, {_FAR} + 2, {_FAR}, 'sent', {_NOW} - interval '5000 days' :none);
+insert into account_edi_document (id, move_id, edi_format_id, state, create_date, write_date :column)
+values ({_FAR}, {_FAR}, {_FAR}, 'to_send', {_NOW} - interval '4000 days', {_NOW} :error),
+       ({_FAR} + 1, {_FAR} + 1, {_FAR}, 'to_cancel', {_NOW} - interval '5000 days', {_NOW} :none),
+       ({_FAR} + 2, {_FAR} + 2, {_FAR}, 'sent', {_NOW} - interval '5000 days', {_NOW} - interval '30 minutes' :none);
 """  # noqa: S608 - constants
 _AS_16 = """
 create table account_edi_document (
-    id int, move_id int, edi_format_id int, state varchar, create_date timestamp, blocking_level varchar, error text);
+    id int, move_id int, edi_format_id int, state varchar, create_date timestamp, write_date timestamp,
+    blocking_level varchar, error text);
 """
 
 
@@ -98,11 +99,12 @@ async def test_text_messages_wait_and_fail(database: str, world: World, read: Re
 
 @pytest.mark.parametrize("database", ["odoo14"], indirect=True)
 async def test_documents_wait(database: str, world: World, read: Read) -> None:
-    """Row 38: waiting documents and the age of the oldest to be sent; version 14 notes no level of errors."""
+    """Row 38: waiting documents, the age of the oldest and of the last exchange; 14 notes no level of errors."""
     before = await visited(odoo_edi.EXPORTER, world.postgres, database, read)
     sql(world.postgres, filled(_EDI, column="", error="", none=""), database)
     found = await visited(odoo_edi.EXPORTER, world.postgres, database, read)
-    assert found["odoo.edi.oldest.age",] == pytest.approx(4000 * _DAY, abs=100)
+    assert found["odoo.edi.oldest.age", "to_send"] == pytest.approx(4000 * _DAY, abs=100)
+    assert 1800 <= found["odoo.edi.last.age",] < 1900
     assert more(found, before, "odoo.edi.backlog") == {"to_send": 1, "to_cancel": 1}
     assert not [key for key in found if key[0] == "odoo.edi.errors"]
 

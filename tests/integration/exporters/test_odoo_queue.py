@@ -29,6 +29,21 @@ set session_replication_role = replica;
 update queue_job set state = '{state}', date_started = (now() at time zone 'utc') - interval '{ago} minutes'
  where uuid = '{uuid}';
 """
+_WORKED_ON = """
+set session_replication_role = replica;
+update queue_job
+   set state = 'started', date_started = now() at time zone 'utc',
+       worker_pid = case uuid when '{mark}-1' then 1999999999 else (
+           select min(substr(application_name, 6)::int) from pg_stat_activity
+            where datname = current_database() and application_name ~ '^odoo-[0-9]+$') end
+ where uuid in ('{mark}-1', '{mark}-2');
+"""
+_FAIL = """
+set session_replication_role = replica;
+update queue_job
+   set state = 'failed', exc_name = case uuid when '{mark}-1' then 'exporter_test.Refused' else 'secret: 7' end
+ where uuid like '{mark}-%';
+"""
 _RUNNER = ("odoo.queue.runner.alive",)
 
 
@@ -84,7 +99,7 @@ async def test_a_database_without_the_module_says_nothing(cluster: PostgresClust
 
 
 async def test_only_live_jobs_are_counted(database: str, world: World, cluster: PostgresCluster, read: Read) -> None:
-    """Failed and planned jobs are, done ones are not; planned ones are not due."""
+    """Row 29: failed and planned jobs are, done ones are not; planned ones are not due."""
     found = await reading_of(database, cluster, read)
     live = postgres.sql(
         world.postgres, "select count(*) from queue_job where state not in ('done', 'cancelled')", database
@@ -98,7 +113,7 @@ async def test_only_live_jobs_are_counted(database: str, world: World, cluster: 
 async def test_the_oldest_due_job_tells_its_age(
     database: str, world: World, cluster: PostgresCluster, read: Read
 ) -> None:
-    """Times without a zone are taken for UTC, whatever the server's zone is."""
+    """Row 29: times without a zone are taken for UTC, whatever the server's zone is."""
     postgres.sql(world.postgres, f"alter role {_NARROW} set timezone = 'Asia/Tokyo'")
     jobs.put_pending(world.postgres, database, mark=_MARK, count=3, age=1000)
     found = await reading_of(database, cluster, read)
@@ -107,7 +122,7 @@ async def test_the_oldest_due_job_tells_its_age(
 
 
 async def test_stuck_and_failed_jobs(database: str, world: World, cluster: PostgresCluster, read: Read) -> None:
-    """A job started an hour and a half ago is stuck for that long; a recent failure counts, an older one does not."""
+    """Row 29: a job started an hour and a half ago is stuck for so long; only a recent failure is of the last hour."""
     before = (await reading_of(database, cluster, read)).get(("odoo.queue.failed.recent", "root"), 0)
     jobs.put_pending(world.postgres, database, mark=_MARK, count=3)
     for number, (state, ago) in enumerate([("started", 90), ("failed", 30), ("failed", 120)], start=1):
@@ -115,6 +130,30 @@ async def test_stuck_and_failed_jobs(database: str, world: World, cluster: Postg
     found = await reading_of(database, cluster, read)
     assert 5400 <= found["odoo.queue.stuck.age", "root", "started"] < 5500
     assert found["odoo.queue.failed.recent", "root"] == before + 1
+
+
+async def test_failed_jobs_are_told_apart_by_class(
+    database: str, world: World, cluster: PostgresCluster, read: Read
+) -> None:
+    """Row 29: by the class of their exception; what does not look like one is not repeated."""
+    before = await reading_of(database, cluster, read)
+    jobs.put_pending(world.postgres, database, mark=_MARK, count=3)
+    postgres.sql(world.postgres, _FAIL.format(mark=_MARK), database)
+    found = await reading_of(database, cluster, read)
+    assert found["odoo.queue.failures", "exporter_test.Refused"] == 1
+    assert found["odoo.queue.failures", "unknown"] == before.get(("odoo.queue.failures", "unknown"), 0) + 2
+    assert not [key for key in found if "secret" in " ".join(key)]
+
+
+async def test_a_started_job_whose_worker_died_is_an_orphan(
+    database: str, world: World, cluster: PostgresCluster, read: Read
+) -> None:
+    """Row 29: on Odoo 19 it is told from one whose worker lives; sessions of Odoo 14 do not say whose they are."""
+    jobs.put_pending(world.postgres, database, mark=_MARK, count=2)
+    postgres.sql(world.postgres, _WORKED_ON.format(mark=_MARK), database)
+    found = await reading_of(database, cluster, read)
+    assert found["odoo.queue.jobs", "root", "started"] == 2
+    assert found.get(("odoo.queue.orphaned",)) == (1 if database == "odoo19" else None)
 
 
 async def test_a_role_without_the_grants_gets_an_error(
@@ -130,7 +169,7 @@ async def test_a_role_without_the_grants_gets_an_error(
 async def test_the_runner_is_alive_and_then_dead(
     world: World, cluster: PostgresCluster, read: Read, eventually: Read
 ) -> None:
-    """On Odoo 19 a stopped server shows as 0; Odoo 14 has no such sign. Runs last."""
+    """Row 30: On Odoo 19 a stopped server shows as 0; Odoo 14 has no such sign. Runs last."""
     assert _RUNNER not in await reading_of("odoo14", cluster, read)
     reading = partial(reading_of, "odoo19", cluster, read)
     await eventually(reading, lambda found: found[_RUNNER] == 1)

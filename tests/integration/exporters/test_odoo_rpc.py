@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from exporters import odoo_rpc_business, odoo_rpc_queue, odoo_web
+from exporters import odoo_rpc_business, odoo_rpc_modules, odoo_rpc_queue, odoo_web
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.errors import PermissionDeniedError
 from quaywatch.secret import Secret
@@ -121,6 +121,21 @@ async def _own(salesman: OdooServer, server: Odoo, mark: str) -> int:
     return order
 
 
+async def test_a_database_of_another_version_shows(case: Case, admin: OdooServer, world: World, read: Read) -> None:
+    """Row 31: as Odoo ships them code and database agree; a base that differs shows, which keeps crons from running."""
+    version = "update ir_module_module set latest_version = '{}' where name = 'base'"
+    found = await read(odoo_rpc_modules.EXPORTER, admin)
+    assert found == {("odoo.rpc.modules.skewed",): 0, ("odoo.rpc.base.skewed",): 0}
+    now = "select latest_version from ir_module_module where name = 'base'"
+    as_it_was = sql(world.postgres, now, case.name).strip()
+    sql(world.postgres, version.format("1.0"), case.name)
+    try:
+        found = await read(odoo_rpc_modules.EXPORTER, admin)
+    finally:
+        sql(world.postgres, version.format(as_it_was), case.name)
+    assert found == {("odoo.rpc.modules.skewed",): 1, ("odoo.rpc.base.skewed",): 1}
+
+
 async def test_a_web_server_that_is_well(case: Case, salesman: OdooServer, read: Read) -> None:
     """Up, fast, and without a trail of sessions; Odoo 19 also says that it reaches its database server."""
     before = _sessions(case)
@@ -138,7 +153,7 @@ def _sessions(case: Case) -> int:
 
 
 async def test_a_web_server_that_stands_still(case: Case, salesman: OdooServer, world: World, read: Read) -> None:
-    """Frozen or stopped it is a 0, in time and without an error, and a 1 again afterwards."""
+    """Wanted 15: frozen or stopped it is a 0, in time and without an error, and a 1 again afterwards."""
     quick: Any = odoo_web.Options(within=1.0)
     with faults.freeze(world, case.name):
         assert await read(odoo_web.EXPORTER, salesman, quick) == {("odoo.web.up",): 0}

@@ -63,14 +63,14 @@ async def test_where_no_stock_is_kept_no_order_lacks_a_delivery(postgres: Make, 
     assert set(found) == {("odoo.orders.confirmed.recent",), ("odoo.orders.last.age",)}
 
 
-def stock(to_do: Sequence[Row] = (), done: Sequence[Row] = (), lacking: Sequence[Row] = ()) -> Answers:
+def stock(to_do: Sequence[Row] = (), done: Sequence[Row] = (), labels: Sequence[Row] = ()) -> Answers:
     """What a database with sales and carriers answers; it knows deliveries and receipts."""
     return {
         COLUMNS: transfers("sale_id", "carrier_tracking_ref"),
         odoo_pickings.TYPES: [{"type": "outgoing"}, {"type": "incoming"}],
         odoo_pickings.TO_DO: to_do,
         odoo_pickings.DONE_LATELY: done,
-        odoo_pickings.LACKING: lacking,
+        odoo_pickings.LABELS: labels,
     }
 
 
@@ -92,8 +92,8 @@ async def test_transfers_wait_are_late_and_are_done(postgres: Make, read: Read) 
         {"type": "retired", "state": "ready", "pickings": 1, "late": 0, "longest": 5.0},
     ]
     done = [{"type": "outgoing", "recent": 5, "last": 20.0}, {"type": "incoming", "recent": 0, "last": 86_400.0}]
-    lacking = [{"connector": "dhl", "pickings": 2}, {"connector": "ups", "pickings": 0}]
-    found = await read(odoo_pickings.EXPORTER, postgres(stock(to_do, done, lacking)))
+    labels = [{"connector": "dhl", "lacking": 2, "label": 7200.0}, {"connector": "ups", "lacking": 0, "label": None}]
+    found = await read(odoo_pickings.EXPORTER, postgres(stock(to_do, done, labels)))
     assert found["odoo.pickings.open", "outgoing", "ready"] == 9
     assert found["odoo.pickings.late", "outgoing", "ready"] == 4
     assert found["odoo.pickings.late.longest", "outgoing", "ready"] == 90_000.0
@@ -103,6 +103,8 @@ async def test_transfers_wait_are_late_and_are_done(postgres: Make, read: Read) 
     assert found["odoo.pickings.last.age", "incoming"] == 86_400.0
     assert found["odoo.pickings.untracked", "dhl"] == 2
     assert found["odoo.pickings.untracked", "ups"] == 0
+    assert found["odoo.pickings.label.last.age", "dhl"] == 7200.0
+    assert ("odoo.pickings.label.last.age", "ups") not in found
 
 
 async def test_stock_without_sales_is_read_without_orders(postgres: Make, read: Read) -> None:

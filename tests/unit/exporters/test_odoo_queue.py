@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 
-from exporters.odoo_queue import EXPORTER, GRANTS, INSTALLED, JOBS_NOW, RUNNER_LOCK
+from exporters.odoo_queue import EXPORTER, FAILED_BY_CLASS, GRANTS, JOBS_NOW, RUNNER_LOCK, WORKERS_GONE, Memory, Options
+from exporters.odoo_tables import COLUMNS
 from quaywatch.contract import Postgres, Row, Value
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
 Make = Callable[..., Postgres]
 
 
-def installed(*, queue: bool = True, runner_lock: bool = False) -> list[Row]:
+def installed(*columns: str, runner_lock: bool = False) -> list[Row]:
     """What a database has of the module."""
-    return [{"queue": queue, "runner_lock": runner_lock}]
+    tables = [("queue_job", "state"), *(("queue_job", column) for column in columns)]
+    locks = [("queue_job_lock", "id")] if runner_lock else []
+    return [{"table": table, "column": column} for table, column in (*tables, *locks)]
 
 
 def jobs(state: str, count: int, **others: Any) -> Row:
@@ -27,12 +30,12 @@ def jobs(state: str, count: int, **others: Any) -> Row:
 
 async def test_a_database_without_the_module_gives_nothing(postgres: Make, read: Read) -> None:
     """No sample, no error, and the table is not asked."""
-    assert await read(EXPORTER, postgres({INSTALLED: installed(queue=False)})) == {}
+    assert await read(EXPORTER, postgres({COLUMNS: []})) == {}
 
 
 async def test_an_empty_queue_is_a_measured_zero(postgres: Make, read: Read) -> None:
     """It differs from a database without the module."""
-    assert await read(EXPORTER, postgres({INSTALLED: installed(), JOBS_NOW: []})) == {("odoo.queue.live",): 0}
+    assert await read(EXPORTER, postgres({COLUMNS: installed(), JOBS_NOW: []})) == {("odoo.queue.live",): 0}
 
 
 async def test_what_waits_is_stuck_and_has_failed(postgres: Make, read: Read) -> None:
@@ -43,7 +46,7 @@ async def test_what_waits_is_stuck_and_has_failed(postgres: Make, read: Read) ->
         jobs("failed", 7, failed_recently=1),
         jobs("wait_dependencies", 1),
     ]
-    assert await read(EXPORTER, postgres({INSTALLED: installed(), JOBS_NOW: rows})) == {
+    assert await read(EXPORTER, postgres({COLUMNS: installed(), JOBS_NOW: rows})) == {
         ("odoo.queue.live",): 50,
         ("odoo.queue.jobs", "root", "pending"): 40,
         ("odoo.queue.oldest.age", "root"): 90.0,
@@ -59,7 +62,7 @@ async def test_what_waits_is_stuck_and_has_failed(postgres: Make, read: Read) ->
 async def test_a_clock_ahead_makes_no_negative_age(postgres: Make, read: Read) -> None:
     """Odoo's clock and PostgreSQL's may differ."""
     rows = [jobs("started", 1, stuck=-0.4), jobs("pending", 1, due=-0.1)]
-    found = await read(EXPORTER, postgres({INSTALLED: installed(), JOBS_NOW: rows}))
+    found = await read(EXPORTER, postgres({COLUMNS: installed(), JOBS_NOW: rows}))
     assert found["odoo.queue.stuck.age", "root", "started"] == 0.0
     assert found["odoo.queue.oldest.age", "root"] == 0.0
 
@@ -67,12 +70,40 @@ async def test_a_clock_ahead_makes_no_negative_age(postgres: Make, read: Read) -
 @pytest.mark.parametrize("alive", [True, False])
 async def test_the_runner_is_known_where_it_takes_a_lock(alive: bool, postgres: Make, read: Read) -> None:  # noqa: FBT001 - a case
     """Row 30: from Odoo 16 on a dead runner is a 0; before, nothing is said."""
-    answers = {INSTALLED: installed(runner_lock=True), JOBS_NOW: [], RUNNER_LOCK: [{"alive": alive}]}
+    answers = {COLUMNS: installed(runner_lock=True), JOBS_NOW: [], RUNNER_LOCK: [{"alive": alive}]}
     assert (await read(EXPORTER, postgres(answers)))["odoo.queue.runner.alive",] == int(alive)
 
 
+async def test_failures_are_told_apart_by_class(postgres: Make, read: Read) -> None:
+    """Row 29: the most frequent by name and in their places, the rest as one, and sums stay right."""
+    memory, options = Memory(), Options(top=1)
+
+    async def told(**classes: int) -> dict[tuple[str, ...], Value]:
+        rows = [{"exception": name, "jobs": count} for name, count in classes.items()]
+        answers = {COLUMNS: installed("exc_name"), JOBS_NOW: [], FAILED_BY_CLASS: rows}
+        return await read(EXPORTER, postgres(answers), options, memory)
+
+    found = await told(UserError=5, Timeout=4, unknown=1)
+    assert (found["odoo.queue.failures", "UserError"], found["odoo.queue.failures", "other"]) == (5, 5)
+    found = await told(UserError=5, Timeout=6)
+    assert (found["odoo.queue.failures", "UserError"], found["odoo.queue.failures", "other"]) == (5, 6)
+
+
+@pytest.mark.parametrize(("named", "expected"), [(True, 2), (False, None)])
+async def test_a_job_without_its_worker_is_an_orphan(
+    named: bool,  # noqa: FBT001 - a case
+    expected: int | None,
+    postgres: Make,
+    read: Read,
+) -> None:
+    """Row 29: where no session bears a process id, nothing is said of workers."""
+    gone = [{"named": named, "orphaned": 2}]
+    found = await read(EXPORTER, postgres({COLUMNS: installed("worker_pid"), JOBS_NOW: [], WORKERS_GONE: gone}))
+    assert found.get(("odoo.queue.orphaned",)) == expected
+
+
 def test_what_jobs_work_on_is_never_read() -> None:
-    """The grants hold every column the statement names, and none with a customer's data."""
+    """The grants hold every column the statements name, and none with a customer's data."""
     (grant,) = GRANTS
-    assert all(column in JOBS_NOW for column in grant.columns)
+    assert all(column in JOBS_NOW + FAILED_BY_CLASS + WORKERS_GONE for column in grant.columns)
     assert not {"args", "kwargs", "records", "result", "func_string", "exc_info", "exc_message"} & set(grant.columns)

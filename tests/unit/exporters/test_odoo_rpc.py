@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from exporters import odoo_rpc_business, odoo_rpc_queue, odoo_web
+from exporters import odoo_rpc_business, odoo_rpc_modules, odoo_rpc_queue, odoo_web
 from exporters.odoo_rpc import oldest_age
-from quaywatch.contract import Exporter, Odoo, Value
-from quaywatch.errors import ConnectError, DeadlineError, FaultError, ParseError, VersionError
+from quaywatch.contract import Browser, Exporter, Odoo, Value
+from quaywatch.errors import ConfigError, ConnectError, DeadlineError, FaultError, ParseError, VersionError
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
 
@@ -66,6 +66,10 @@ class CannedOdoo:
     def janitor(self) -> Odoo | None:
         """Nobody may delete."""
         return None
+
+    def browser(self) -> Browser:
+        """There is none."""
+        raise ConfigError("no browser")
 
     def _answer(self, key: str) -> Any:
         if isinstance(self.answers[key], Exception):
@@ -175,3 +179,22 @@ async def test_without_a_health_page_the_login_page_is_visited_from_then_on(read
     for _ in range(2):
         assert (await read(odoo_web.EXPORTER, odoo, None, memory))["odoo.web.up",] == 1
     assert odoo.asked == [(odoo_web.HEALTH,), (odoo_web.LOGIN,), (odoo_web.LOGIN,)]
+
+
+async def test_code_of_another_version_than_the_database_is_skew(read: Read) -> None:
+    """Each module counts, and the base apart, without which no cron runs; the exporter is off until it is turned on."""
+    rows = [
+        {"name": "base", "latest_version": "19.0.1.3", "installed_version": "19.0.1.3"},
+        {"name": "stock", "latest_version": "19.0.1.1", "installed_version": "19.0.1.2"},
+    ]
+    odoo = CannedOdoo({"search_read": rows})
+    assert not odoo_rpc_modules.EXPORTER.on
+    assert await read(odoo_rpc_modules.EXPORTER, odoo) == {
+        ("odoo.rpc.modules.skewed",): 1,
+        ("odoo.rpc.base.skewed",): 0,
+    }
+    rows[0]["installed_version"] = "19.0.1.4"
+    assert await read(odoo_rpc_modules.EXPORTER, odoo) == {
+        ("odoo.rpc.modules.skewed",): 2,
+        ("odoo.rpc.base.skewed",): 1,
+    }
