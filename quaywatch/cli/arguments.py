@@ -126,6 +126,8 @@ It exits with 0 for success, 1 for a failure of the system, 2 when the run could
     command.add_argument("flow", metavar="PROBE", help="name of a configured probe, such as order_create")
     _configured(command)
     _targeted(command)
+    command.add_argument("--browser", action="store_true", help="the probe of the same flow that uses a browser")
+    command.add_argument("--headed", action="store_true", help="likewise, in a window to look at")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

@@ -6,7 +6,8 @@ from argparse import Namespace
 from dataclasses import dataclass
 
 from quaywatch.config import Settings
-from quaywatch.contract import ProbeTask, Watched
+from quaywatch.contract import ProbeTask, Transport, Watched
+from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.errors import ConfigError
 
 from .registry import all_probes
@@ -21,8 +22,16 @@ class FlowOnTarget:
     task: ProbeTask
 
 
-def flows_of(settings: Settings, arguments: Namespace) -> list[FlowOnTarget]:
+def flows_of(
+    settings: Settings, arguments: Namespace, browser: WarmBrowser | None = None, *, in_browser: bool = False
+) -> list[FlowOnTarget]:
     """The probe that ``flow`` names, or every one, on the targets that are asked for; at least one.
+
+    Args:
+        settings: the configuration.
+        arguments: ``flow`` and ``target``.
+        browser: for browser probes that will run.
+        in_browser: whether the browser's probe of the same flow is meant.
 
     Raises:
         ConfigError: when there is no such probe, or it is not configured for these targets.
@@ -30,9 +39,11 @@ def flows_of(settings: Settings, arguments: Namespace) -> list[FlowOnTarget]:
     flow: str | None = arguments.flow
     if flow is not None and flow not in all_probes():
         raise ConfigError(f"there is no probe {flow}", remedy=f"there are {', '.join(all_probes())}")
+    if flow is not None and in_browser:
+        flow = _browser_probe_of(flow)
     found = [
         FlowOnTarget(watched, task)
-        for watched in chosen(settings, arguments)
+        for watched in chosen(settings, arguments, browser)
         for task in watched.probes
         if flow is None or task.probe.name == flow
     ]
@@ -40,3 +51,12 @@ def flows_of(settings: Settings, arguments: Namespace) -> list[FlowOnTarget]:
         what = f"the probe {flow} runs" if flow else "no probe runs"
         raise ConfigError(f"{what} on none of these targets", remedy=f"configure it below probes in {arguments.config}")
     return found
+
+
+def _browser_probe_of(name: str) -> str:
+    """The probe that goes through the same flow as this one in a browser."""
+    flow = all_probes()[name].flow
+    for probe in all_probes().values():
+        if probe.flow == flow and probe.transport is Transport.BROWSER:
+            return probe.name
+    raise ConfigError(f"no probe goes through {flow} in a browser", remedy="leave out --browser and --headed")

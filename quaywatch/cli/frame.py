@@ -28,6 +28,7 @@ from quaywatch.runtime.server import Sources, StatusServer
 from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
 
+from .browsing import plan_browser
 from .plan import plan, plan_leases, plan_otlp
 from .readiness import acted_on, looked_at
 
@@ -64,6 +65,7 @@ class Frame:
         self._series = Everything(self._store, self._instruments)
         self._history = History(self._clock, version=__version__)
         self._leases = plan_leases(settings, self._instruments, self._clock)
+        self._browser = plan_browser(settings)
         self._watched: Sequence[Watched] = ()
         self._server = self._page()
         self._telemetry: Telemetry | None = None
@@ -88,7 +90,7 @@ class Frame:
             await self._server.close()
             raise
         self.note_reload(succeeded=True)
-        self._watched = plan(self.settings)
+        self._watched = plan(self.settings, self._browser)
         self._agent = self._made(self._telemetry)
         await self._agent.start(self._watched)
 
@@ -102,7 +104,7 @@ class Frame:
             raise RuntimeError("a frame takes settings between start and stop")
         configure_logging(settings.telemetry.log.level, settings.telemetry.log.format)
         self.settings = settings
-        self._watched = plan(settings)
+        self._watched = plan(settings, self._browser)
         await self._agent.replan(self._watched)
 
     async def stop(self, *, end_series: bool = False) -> None:
@@ -115,7 +117,9 @@ class Frame:
         if telemetry is None or agent is None:
             return
         await asyncio.gather(agent.stop(WORK_WITHIN), telemetry.flush(EXPORT_WITHIN))
-        await asyncio.gather(telemetry.close(EXPORT_WITHIN, end_series=end_series), self._server.close())
+        await asyncio.gather(
+            telemetry.close(EXPORT_WITHIN, end_series=end_series), self._server.close(), self._browser.close()
+        )
 
     def note_reload(self, *, succeeded: bool) -> None:
         """Say in the metrics how the last reload went; a good one is dated."""

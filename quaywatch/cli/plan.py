@@ -11,6 +11,7 @@ from otel_config.environment import OtlpFile
 from quaywatch.config import Settings
 from quaywatch.config.tables import AnyTarget, HttpTable, OdooTable, PostgresTable, RedisTable, Table
 from quaywatch.contract import Meter, Target, Watched
+from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpServer
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
@@ -19,12 +20,18 @@ from quaywatch.runtime.clock import Clock
 from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
 from quaywatch.secret import Secret
 
+from .browsing import plan_browser, web_client
+
 _NONE: Final = Secret("")
 
 
-def plan(settings: Settings) -> tuple[Watched, ...]:
-    """Every target with what is to be done on it, in the order of the file."""
-    return tuple(_watched(name, table, settings) for name, table in settings.targets.items())
+def plan(settings: Settings, browser: WarmBrowser | None = None) -> tuple[Watched, ...]:
+    """Every target with what is to be done on it, in the order of the file.
+
+    Browser probes take turns on ``browser``; it is the caller's to close, and must be given where one may run.
+    """
+    shared = browser or plan_browser(settings)
+    return tuple(_watched(name, table, settings, shared) for name, table in settings.targets.items())
 
 
 def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
@@ -69,19 +76,21 @@ def postgres_address(table: PostgresTable) -> PostgresAddress:
     )
 
 
-def open_driver(table: AnyTarget) -> Any:
+def open_driver(table: AnyTarget, browser: WarmBrowser) -> Any:
     """The driver of a target; it connects when it is first used."""
+    if isinstance(table, OdooTable):
+        return _odoo(table, browser)
     opener: Callable[[Any], Any] = _OPENERS[type(table)]
     return opener(table)
 
 
-def _watched(name: str, table: AnyTarget, settings: Settings) -> Watched:
+def _watched(name: str, table: AnyTarget, settings: Settings, browser: WarmBrowser) -> Watched:
     target = Target(name, table.kind, settings.environment, table.reach)
     exporters, probes = settings.exporters[name], settings.probes[name]
     tasks = [(task.exporter.name, task.options, task.every, task.deadline) for task in exporters]
     tasks += [(task.probe.name, task.options, task.every, task.deadline) for task in probes]
     watched = Watched(
-        target, lambda: open_driver(table), exporters, probes, fingerprint=_fingerprint(target, table, *tasks)
+        target, lambda: open_driver(table, browser), exporters, probes, fingerprint=_fingerprint(target, table, *tasks)
     )
     return _with_bounds(watched, table)
 
@@ -127,7 +136,7 @@ def _redis(table: RedisTable) -> RedisServer:
     )
 
 
-def _odoo(table: OdooTable) -> OdooServer:
+def _odoo(table: OdooTable, browser: WarmBrowser) -> OdooServer:
     janitor = table.janitor
     return OdooServer(
         OdooAddress(
@@ -141,7 +150,8 @@ def _odoo(table: OdooTable) -> OdooServer:
             ca_file=table.ca_file,
             answer_within=table.answer_within,
             transport=table.transport,
-        )
+        ),
+        browser=web_client(table, browser),
     )
 
 
@@ -162,6 +172,5 @@ def _tls(how: Literal["require", "verify"], ca_file: str | None) -> ssl.SSLConte
 _OPENERS: Final[dict[type[AnyTarget], Callable[[Any], Any]]] = {
     PostgresTable: lambda table: PostgresCluster(postgres_address(table)),
     RedisTable: _redis,
-    OdooTable: _odoo,
     HttpTable: _http,
 }

@@ -15,11 +15,13 @@ from opentelemetry.trace import NoOpTracer
 from otel_config.structured import configure_logging
 from quaywatch.config import Settings
 from quaywatch.contract import Outcome, ProbeTask, Transaction
+from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.errors import ConfigError
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
 
+from .browsing import plan_browser
 from .flows import FlowOnTarget, flows_of
 from .session import settings_of
 from .terminal import Console
@@ -49,11 +51,12 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     """
     settings = settings_of(arguments.config, environ)
     configure_logging("error", "console", console.err)
-    flows = flows_of(settings, arguments)
+    browser = plan_browser(settings, headed=arguments.headed)
+    flows = flows_of(settings, arguments, browser, in_browser=arguments.browser or arguments.headed)
     if len(flows) > 1:
         names = ", ".join(flow.watched.target.name for flow in flows)
         raise ConfigError(f"{arguments.flow} runs on several targets", remedy=f"choose one with --target: {names}")
-    record = asyncio.run(_run(flows[0], settings, console, told=not arguments.json))
+    record = asyncio.run(_run(flows[0], settings, console, browser, told=not arguments.json))
     if arguments.json:
         console.json(asdict(record))
     else:
@@ -61,7 +64,9 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     return EXIT_CODES[record.outcome]
 
 
-async def _run(flow: FlowOnTarget, settings: Settings, console: Console, *, told: bool) -> RunRecord:
+async def _run(
+    flow: FlowOnTarget, settings: Settings, console: Console, browser: WarmBrowser, *, told: bool
+) -> RunRecord:
     """One attempt, with a meter that nobody reads and a tracer that records nothing."""
     task = replace(flow.task, attempts=1)
     clock = SystemClock()
@@ -79,6 +84,7 @@ async def _run(flow: FlowOnTarget, settings: Settings, console: Console, *, told
         )
     finally:
         await driver.close()
+        await browser.close()
 
 
 def _narrated(task: ProbeTask, console: Console) -> ProbeTask:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quaywatch.config import Settings, load
 from quaywatch.contract import Watched
+from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.errors import ConfigError
 
 from .plan import plan
@@ -23,8 +24,8 @@ def settings_of(path: Path, environ: Mapping[str, str]) -> Settings:
     return load(path, environ, all_exporters(), all_probes())
 
 
-def chosen(settings: Settings, arguments: Namespace) -> tuple[Watched, ...]:
-    """The planned targets that ``--target`` names; all of them when it names none.
+def chosen(settings: Settings, arguments: Namespace, browser: WarmBrowser | None = None) -> tuple[Watched, ...]:
+    """The planned targets that ``--target`` names; all of them when it names none. ``browser`` is for who will use it.
 
     Raises:
         ConfigError: when it names one that there is not.
@@ -35,4 +36,4 @@ def chosen(settings: Settings, arguments: Namespace) -> tuple[Watched, ...]:
         raise ConfigError(
             f"there is no target {', '.join(unknown)}", remedy=f"configured are {', '.join(settings.targets)}"
         )
-    return tuple(watched for watched in plan(settings) if not names or watched.target.name in names)
+    return tuple(watched for watched in plan(settings, browser) if not names or watched.target.name in names)

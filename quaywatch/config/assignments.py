@@ -24,6 +24,7 @@ from quaywatch.contract import Exporter, Probe, TargetKind
 from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
+from .browser_table import BrowserTable
 from .sentences import refusal
 from .tables import (
     AnyTarget,
@@ -142,6 +143,9 @@ class FileTable(Table):
     exporters: Table = Table()
     probes: Table = Table()
     telemetry: OrDefault[TelemetryTable] = Field(default_factory=TelemetryTable, description="how everything leaves")
+    browser: OrDefault[BrowserTable] = Field(
+        default_factory=BrowserTable, description="the browser of the probes that need one"
+    )
     lease: LeaseOrNone = Field(
         default_factory=LeaseTable,
         description="where several agents agree on who works on shared targets; none for a single agent",

@@ -134,6 +134,7 @@ def _settings(table: FileTable, exporters: Exporters, probes: Probes, files: fro
         probes={name: tuple(_probes_of(name, table, probes)) for name in table.targets},
         telemetry=table.telemetry,
         lease=table.lease,
+        browser=table.browser,
         files=files,
     )
 

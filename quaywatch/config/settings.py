@@ -9,6 +9,7 @@ from typing import Any
 
 from quaywatch.contract import Exporter, ExporterTask, Probe, ProbeTask
 
+from .browser_table import BrowserTable
 from .tables import AnyTarget, LeaseTable, PostgresTable, TelemetryTable
 
 Exporters = Mapping[str, Exporter[Any, Any, Any]]
@@ -32,6 +33,7 @@ class Settings:
     telemetry: TelemetryTable
     lease: LeaseTable | None
     """None when there is nobody to share with."""
+    browser: BrowserTable
     files: frozenset[Path]
 
     @property

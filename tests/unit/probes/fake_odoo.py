@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from quaywatch.contract import Answer
-from quaywatch.errors import FaultError, PermissionDeniedError, TargetError
+from quaywatch.contract import Answer, Browser
+from quaywatch.errors import ConfigError, FaultError, PermissionDeniedError, TargetError
 
 NOW = datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - Odoo's times are naive UTC
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -108,6 +108,10 @@ class FakeOdoo:
     async def get(self, path: str) -> Answer:
         """No probe over RPC visits a page."""
         raise AssertionError(path)
+
+    def browser(self) -> Browser:
+        """There is none."""
+        raise ConfigError("no browser")
 
     def janitor(self) -> FakeOdoo | None:
         """The same database as the user who may delete."""

@@ -1,0 +1,44 @@
+"""From settings to the one browser of this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quaywatch.config import Settings
+from quaywatch.config.browser_table import ArtifactsTable
+from quaywatch.config.tables import OdooTable
+from quaywatch.drivers.browser import SiteBrowser, WarmBrowser
+from quaywatch.drivers.browser_evidence import LocalStore
+from quaywatch.drivers.browser_settings import BrowserSettings, Site
+
+
+def plan_browser(settings: Settings, *, headed: bool = False) -> WarmBrowser:
+    """The browser that all targets share; it starts when a probe first needs it."""
+    table = settings.browser
+    return WarmBrowser(
+        BrowserSettings(
+            executable=Path(table.executable),
+            concurrency=table.concurrency,
+            recycle_after=table.recycle_after,
+            memory=table.memory,
+            directory=table.directory,
+            sandbox=table.sandbox,
+            dev_shm=table.dev_shm,
+            answer_within=table.answer_within,
+            origins=table.allow_origins,
+            store=_store(table.artifacts),
+            headed=headed,
+        )
+    )
+
+
+def web_client(table: OdooTable, browser: WarmBrowser) -> SiteBrowser:
+    """An Odoo's web client in that browser, as the probe's user."""
+    site = Site(url=table.url, database=table.database, login=table.login, password=table.password)
+    return SiteBrowser(site, browser)
+
+
+def _store(table: ArtifactsTable) -> LocalStore | None:
+    if table.directory is None:
+        return None
+    return LocalStore(directory=table.directory, max_age=table.max_age, max_bytes=table.max_bytes)
