@@ -26,6 +26,7 @@ from .postgres_archive_backlog import EXPORTER as POSTGRES_ARCHIVE_BACKLOG
 from .postgres_archiver import EXPORTER as POSTGRES_ARCHIVER
 from .postgres_checkpoints import EXPORTER as POSTGRES_CHECKPOINTS
 from .postgres_databases import EXPORTER as POSTGRES_DATABASES
+from .postgres_heartbeat import EXPORTER as POSTGRES_HEARTBEAT
 from .postgres_horizon import EXPORTER as POSTGRES_HORIZON
 from .postgres_indexes import EXPORTER as POSTGRES_INDEXES
 from .postgres_locks import EXPORTER as POSTGRES_LOCKS
@@ -54,6 +55,7 @@ from .traefik_edge import EXPORTER as TRAEFIK_EDGE
 EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     POSTGRES_LOCKS,
     POSTGRES_REPLICATION,
+    POSTGRES_HEARTBEAT,
     POSTGRES_ACTIVITY,
     POSTGRES_HORIZON,
     POSTGRES_DATABASES,
