@@ -7,6 +7,7 @@ from typing import Any
 from quaywatch.contract import Probe
 
 from .order_create import PROBE as ORDER_CREATE
+from .stock_reserve import PROBE as STOCK_RESERVE
 
-PROBES: tuple[Probe[Any, Any], ...] = (ORDER_CREATE,)
+PROBES: tuple[Probe[Any, Any], ...] = (ORDER_CREATE, STOCK_RESERVE)
 """Every probe that comes in the box."""

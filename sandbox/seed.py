@@ -15,6 +15,8 @@ JANITOR = ("janitor", "janitor-password")
 PORTAL = ("portal-customer", "portal-customer-password")
 PARTNER = "PROBE-CUSTOMER"
 PRODUCT = "PROBE-PARCEL"
+STORABLE = "PROBE-PALLET"
+PLACE = "PROBE-STOCK"
 STOCK = 100_000
 CUSTOMER = "Harbour Foods"
 _PROBE_GROUPS = ("base.group_user", "sales_team.group_sale_salesman", "stock.group_stock_user")
@@ -28,6 +30,7 @@ class Seeded:
     partner_id: int
     product_id: int
     storable_id: int
+    place_id: int
 
 
 @dataclass(frozen=True)
@@ -81,15 +84,18 @@ class Connection:
 
 def seed(admin: Connection) -> Seeded:
     """Put everything there, or find it there; `admin` must be Odoo's administrator."""
+    # Reports get their pictures from there; Odoo learns it by itself only when its admin logs in by a browser.
+    admin.call("ir.config_parameter", "set_param", "web.base.url", admin.url)
     _user(admin, PROBE, "Probe", _PROBE_GROUPS)
     _user(admin, JANITOR, "Janitor", _JANITOR_GROUPS)
     partner = admin.ensure("res.partner", {"ref": PARTNER}, {"name": "Probe Customer"})
     seeded = Seeded(
         partner_id=partner,
         product_id=_product(admin, "Probe Parcel", PRODUCT, storable=False),
-        storable_id=_product(admin, "Probe Pallet", "PROBE-PALLET", storable=True),
+        storable_id=_product(admin, "Probe Pallet", STORABLE, storable=True),
+        place_id=admin.ensure("stock.location", {"barcode": PLACE}, {"name": "Probe", "location_id": _stock(admin)}),
     )
-    _stock_up(admin, seeded.storable_id)
+    _stock_up(admin, seeded.storable_id, seeded.place_id)
     _business(admin)
     return seeded
 
@@ -124,9 +130,15 @@ def _kind(fields: set[str], *, storable: bool) -> dict[str, Any]:
     return {name: "product" if storable else "consu"}
 
 
-def _stock_up(admin: Connection, product: int) -> None:
+def _stock(admin: Connection) -> int:
+    """The place that the warehouse delivers from, with all below it."""
     warehouse = admin.call("stock.warehouse", "search_read", [], fields=["lot_stock_id"], limit=1)[0]
-    place = {"product_id": product, "location_id": warehouse["lot_stock_id"][0]}
+    place: int = warehouse["lot_stock_id"][0]
+    return place
+
+
+def _stock_up(admin: Connection, product: int, location: int) -> None:
+    place = {"product_id": product, "location_id": location}
     if admin.call("stock.quant", "search_count", [(key, "=", value) for key, value in place.items()]):
         return
     values = {**place, "inventory_quantity": STOCK}
@@ -156,7 +168,7 @@ def trade(admin: Connection) -> int:
 def _order(admin: Connection) -> int:
     customer = admin.ensure("res.partner", {"name": CUSTOMER}, {})
     product = _product(admin, "Crate of Oranges", "ORANGES", storable=True)
-    _stock_up(admin, product)
+    _stock_up(admin, product, _stock(admin))
     line = (0, 0, {"product_id": product, "product_uom_qty": 3})
     order: int = admin.call("sale.order", "create", {"partner_id": customer, "order_line": [line]})
     return order

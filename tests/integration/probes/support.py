@@ -8,8 +8,9 @@ from typing import Any
 
 from opentelemetry.trace import NoOpTracer
 
-from probes.order_create import PROBE, Options
-from quaywatch.contract import ProbeTask, SweepOrder, Swept, Target, TargetKind
+from probes import order_create
+from quaywatch.contract import Odoo as Driver
+from quaywatch.contract import Probe, ProbeTask, SweepOrder, Swept, Target, TargetKind
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
@@ -48,18 +49,31 @@ def target(server: Odoo) -> Target:
     return Target(server.database, TargetKind.ODOO)
 
 
-def task(server: Odoo, options: Options | None = None, *, deadline: float = 20, undo_within: float = 10) -> ProbeTask:
-    """order_create, with the sandbox's partner and product unless told otherwise."""
-    options = options or Options(partner=server.partner_id, product=server.product_id)
-    return ProbeTask(replace(PROBE, undo_within=undo_within), options, every=60, deadline=deadline)
+def task(
+    server: Odoo,
+    options: Any = None,
+    *,
+    probe: Probe[Driver, Any] = order_create.PROBE,
+    deadline: float = 20,
+    undo_within: float = 10,
+) -> ProbeTask:
+    """order_create, with the sandbox's partner and product, unless told otherwise."""
+    options = options or order_create.Options(partner=server.partner_id, product=server.product_id)
+    return ProbeTask(replace(probe, undo_within=undo_within), options, every=60, deadline=deadline)
 
 
 async def run_once(
-    driver: OdooServer, server: Odoo, options: Options | None = None, *, installation: str, tick: float | None = None
+    driver: OdooServer,
+    server: Odoo,
+    options: Any = None,
+    *,
+    installation: str,
+    probe: Probe[Driver, Any] = order_create.PROBE,
+    tick: float | None = None,
 ) -> RunRecord:
     """One run, for the present moment unless a tick is given."""
     return await run_probe(
-        task(server, options),
+        task(server, options, probe=probe),
         driver,
         target=target(server),
         tick=time.time() if tick is None else tick,
@@ -70,10 +84,13 @@ async def run_once(
     )
 
 
-async def sweep_now(driver: OdooServer, installation: str) -> Swept:
+async def sweep_now(
+    driver: OdooServer, installation: str, probe: Probe[Driver, Any] = order_create.PROBE, options: Any = None
+) -> Swept:
     """A sweep that waits for nothing: it takes even what was made this second."""
-    prefix = mark_prefix(installation, PROBE.name)
-    return await PROBE.sweep(driver, Options(partner=0, product=0), SweepOrder(prefix=prefix, older_than=-2))
+    prefix = mark_prefix(installation, probe.name)
+    options = options or order_create.Options(partner=0, product=0)
+    return await probe.sweep(driver, options, SweepOrder(prefix=prefix, older_than=-2))
 
 
 async def sweep_once(driver: OdooServer, server: Odoo, *, installation: str) -> Instruments:

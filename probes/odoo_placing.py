@@ -1,0 +1,172 @@
+"""An order of a run's own: placed once for each tick, found again by its mark, cancelled and erased afterwards.
+
+What every flow begins with that needs an order, and how each of them ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from quaywatch.contract import Odoo, SweepOrder, Swept, Transaction
+from quaywatch.errors import ConfigError, FaultError, WrongResultError
+
+from . import odoo_orders as orders
+from .odoo_checks import missing_rights, reachable_contact
+
+RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}
+JANITOR_GROUPS = "put the janitor into the groups Sales / Administrator and Inventory / Administrator"
+JANITOR_RIGHTS = {"sale.order": ("unlink",), "stock.picking": ("unlink",)}
+
+Afterwards = Callable[[orders.Order], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a flow orders, and for whom: the options that all these flows have."""
+
+    partner: int | str = field(metadata={"help": "the permanent test customer: its id, or its Reference (field ref)"})
+    product: int | str = field(
+        metadata={"help": "the permanent test product: its id, or its Internal Reference (field default_code)"}
+    )
+    quantity: float = field(default=1.0, metadata={"help": "how many of the product a run orders, in its own unit"})
+
+    def __post_init__(self) -> None:
+        if self.quantity <= 0:
+            raise ValueError("quantity: more than 0 is expected")
+
+
+async def placed(
+    odoo: Odoo, wanted: Wanted, tx: Transaction, *, freed: Afterwards | None = None, **values: Any
+) -> orders.Order:
+    """The run's order, not yet confirmed: a new one, unless an attempt of the same tick left one alive.
+
+    Its undoing is registered as soon as there can be something to undo, and not before: an Odoo that does not even
+    answer the first question is not asked to undo anything.
+
+    Args:
+        odoo: the database, as the probe's user.
+        wanted: what is ordered.
+        tx: the run.
+        freed: what must be true of the cancelled order, looked at before it is erased.
+        values: of more fields of the order.
+    """
+    alive = [order for order in await orders.marked(odoo, tx.mark) if order.state != "cancel"]
+    values = {} if alive else {**await _values(odoo, wanted, tx.mark), **values}
+    _undo_by_mark(odoo, tx, freed)  # before the call: Odoo may commit although its answer never arrives
+    return alive[0] if alive else await _created(odoo, wanted, values)
+
+
+async def _values(odoo: Odoo, wanted: Wanted, mark: str) -> dict[str, Any]:
+    product = await resolve(odoo, "product.product", "default_code", wanted.product)
+    return {
+        "partner_id": await resolve(odoo, "res.partner", "ref", wanted.partner),
+        orders.MARK: mark,
+        "order_line": [(0, 0, {"product_id": product, "product_uom_qty": wanted.quantity})],
+    }
+
+
+async def _created(odoo: Odoo, wanted: Wanted, values: dict[str, Any]) -> orders.Order:
+    try:
+        await odoo.call(orders.ORDER, "create", values)
+    except FaultError:
+        await _check_references(odoo, wanted)
+        raise
+    found = await orders.marked(odoo, values[orders.MARK])
+    if not found:
+        raise WrongResultError("the order is not there after create reported no error")
+    return found[0]
+
+
+async def resolve(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> int:
+    """The id of the record that an option names.
+
+    Raises:
+        ConfigError: when none has the reference, or several have.
+    """
+    if isinstance(reference, int):
+        return reference
+    rows = await odoo.call(model, "search_read", [(reference_field, "=", reference)], fields=["id"], limit=2)
+    if len(rows) != 1:
+        found = "no record has it" if not rows else "several records have it"
+        raise ConfigError(f"{model} with the {reference_field} {reference!r}: {found}, exactly one is expected")
+    return int(rows[0]["id"])
+
+
+async def _check_references(odoo: Odoo, wanted: Wanted) -> None:
+    """Tell a wrong configuration from a broken Odoo after a create that failed.
+
+    Raises:
+        ConfigError: when a configured id does not exist or is not to be seen by the probe's user.
+    """
+    for model, reference in (("res.partner", wanted.partner), ("product.product", wanted.product)):
+        if isinstance(reference, int) and not await odoo.call(
+            model, "search_count", [("id", "=", reference)], context={"active_test": False}
+        ):
+            raise ConfigError(f"{model} {reference}: the probe's user sees no such record")
+
+
+async def confirmed(odoo: Odoo, order: orders.Order) -> orders.Order:
+    """The order, confirmed; one that is so already is left alone."""
+    if order.state in orders.CONFIRMED:
+        return order
+    return await orders.act(odoo, order, "action_confirm", orders.CONFIRMED)
+
+
+def _undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None) -> None:
+    """Undo whatever bears the mark: also an order whose create was answered by nobody."""
+    janitor = odoo.janitor()
+
+    async def cancel() -> None:
+        for order in await orders.marked(odoo, tx.mark):
+            await orders.cancel(odoo, order)
+
+    async def look(freed: Afterwards) -> None:
+        for order in await orders.marked(odoo, tx.mark):
+            await freed(order)
+
+    async def erase(janitor: Odoo) -> None:
+        for order in await orders.marked(janitor, tx.mark):
+            await orders.erase(janitor, order)
+
+    if janitor is not None:
+        tx.undo("erase", lambda: erase(janitor))
+    if freed is not None:
+        tx.undo("freed", lambda: look(freed))
+    tx.undo("cancel", cancel)
+
+
+async def sweep(odoo: Odoo, _options: Wanted, order: SweepOrder) -> Swept:
+    """Undo the orders that killed runs left."""
+    return await orders.sweep_orders(odoo, order)
+
+
+async def check(odoo: Odoo, options: Wanted) -> AsyncIterator[str]:
+    """Rights, partner and product, as the runs will need them."""
+    async for finding in missing_rights(odoo, RIGHTS, "put it into the group Sales / User"):
+        yield finding
+    janitor = odoo.janitor()
+    if janitor is not None:
+        async for finding in missing_rights(janitor, JANITOR_RIGHTS, JANITOR_GROUPS):
+            yield finding
+    for model, reference_field, reference in (
+        ("res.partner", "ref", options.partner),
+        ("product.product", "default_code", options.product),
+    ):
+        async for finding in _record_findings(odoo, model, reference_field, reference):
+            yield finding
+
+
+async def _record_findings(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> AsyncIterator[str]:
+    """What is wrong with a record that the configuration names."""
+    try:
+        record = await resolve(odoo, model, reference_field, reference)
+    except ConfigError as error:
+        yield str(error)
+        return
+    if not await odoo.call(model, "search_count", [("id", "=", record)]):
+        yield f"{model} {record}: the probe's user sees no such active record; make it, or name another"
+    elif model == "res.partner":
+        async for finding in reachable_contact(odoo, record):
+            yield finding
