@@ -18,12 +18,14 @@ from .clock import Clock
 from .collection import Collection
 from .instruments import Instruments
 from .leases import Leases
+from .maintenance import Maintenance
 from .probing import RunRecord
 from .process import watch_process
 from .scheduler import Scheduler
 from .store import Store
 from .suspicion import OnSuspicion
-from .watch import TargetWatch, Tools
+from .tools import Tools
+from .watch import TargetWatch
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +47,7 @@ class Agent:
         on_run: hears of every probe run.
         on_left: hears of every target that this agent no longer acts on.
         on_suspicion: is asked why a probe's step is slow or failed.
+        maintenance: when probes are not run, or are to alarm nobody.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Agent:
         on_run: Callable[[RunRecord], None] = lambda _: None,
         on_left: Callable[[str], None] = lambda _: None,
         on_suspicion: OnSuspicion | None = None,
+        maintenance: Maintenance | None = None,
     ) -> None:
         self._meter = instruments
         self._leases = leases
@@ -75,6 +79,7 @@ class Agent:
             on_run=on_run,
             on_left=on_left,
             on_suspicion=on_suspicion,
+            maintenance=maintenance or Maintenance(),
         )
         self._watches: dict[str, TargetWatch] = {}
         self._background: set[asyncio.Task[None]] = set()

@@ -89,6 +89,15 @@ LEASE_UNREACHABLE = Metric(
     "quaywatch.lease.unreachable", Kind.GAUGE, "", "1 while the server that keeps the leases cannot be reached, else 0."
 )
 
+LEASE_UNCONFIRMED = Metric(
+    "quaywatch.lease.unconfirmed",
+    Kind.COUNTER,
+    "{run}",
+    "Probe runs begun while nobody could confirm that this agent holds the shared target's lease: each of them may have"
+    " been run by another agent too.",
+    ("target",),
+)
+
 # --- the agent --------------------------------------------------------------------------------------------------------
 
 BUILD_INFO = Metric("quaywatch.build.info", Kind.GAUGE, "", "Always 1; the version stands beside it.", ("version",))
@@ -200,6 +209,13 @@ PROBE_UNDO_FAILURES = Metric(
     "Undo steps of the probe that failed or ran out of time.",
     ("target", "probe"),
 )
+MAINTENANCE_ACTIVE = Metric(
+    "quaywatch.maintenance.active",
+    Kind.GAUGE,
+    "",
+    "1 while a maintenance window is open for the probe: it is not run (skip), or is to alarm nobody (mute); else 0.",
+    ("target", "probe", "mode"),
+)
 
 PROBE_SWEPT = Metric(
     "quaywatch.probe.swept",
@@ -229,6 +245,7 @@ METRICS: tuple[Metric, ...] = (
     LEASE_HELD,
     LEASE_CHANGES,
     LEASE_UNREACHABLE,
+    LEASE_UNCONFIRMED,
     BUILD_INFO,
     START_TIME,
     CONFIG_RELOAD_SUCCESS,
@@ -249,6 +266,7 @@ METRICS: tuple[Metric, ...] = (
     PROBE_RESIDUE,
     PROBE_PERMANENT,
     PROBE_UNDO_FAILURES,
+    MAINTENANCE_ACTIVE,
     PROBE_SWEPT,
     PROBE_SWEEP_ERRORS,
 )

@@ -7,39 +7,35 @@ goes on acting; ``docs/decisions/0003-leases-fail-open.md`` says why.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, Final, Protocol
 
-import structlog
-
 from quaywatch.contract import Meter, Row
-from quaywatch.drivers.deadline import deadline
-from quaywatch.errors import ConnectError, FaultError, TargetError
+from quaywatch.errors import ConnectError, FaultError
 
-from .catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNREACHABLE
 from .clock import Clock
-
-_log = structlog.get_logger(__name__)
-
-BEAT_AT_MOST: Final = 5.0
-"""Seconds between two beats at most, whatever the time to live."""
-PATIENCE: Final = 4
-"""Times to live after which an agent that knew another holder no longer trusts that one lives."""
+from .contention import Beat, ContendedLeases
 
 _BEAT: Final = """
-with mine as (
-  select (classid::bigint << 32) | objid::bigint as key
+with locks as (
+  select (classid::bigint << 32) | objid::bigint as key, pid
     from pg_catalog.pg_locks
-   where locktype = 'advisory' and objsubid = 1 and pid = pg_catalog.pg_backend_pid()
+   where locktype = 'advisory' and objsubid = 1 and granted
+     and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+), mine as (
+  select key from locks where pid = pg_catalog.pg_backend_pid()
 )
 select key,
-       case when key in (select key from mine) then true else pg_catalog.pg_try_advisory_lock(key) end as held
+       case when key in (select key from mine) then true else pg_catalog.pg_try_advisory_lock(key) end as held,
+       (select extract(epoch from pg_catalog.clock_timestamp() - state_change)::float8
+          from locks join pg_catalog.pg_stat_activity using (pid)
+         where locks.key = wanted.key and pid <> pg_catalog.pg_backend_pid()
+         limit 1) as silence
   from unnest($1::bigint[]) as wanted (key)
 """
+"""Takes what is free. All agents log in as one role, so each may see how long the session of another is silent."""
 _RELEASE: Final = "select pg_catalog.pg_advisory_unlock(key) from unnest($1::bigint[]) as given (key)"
 _PROCESS: Final = "select pg_catalog.pg_backend_pid() as pid"
 _SETTINGS: Final = """
@@ -64,8 +60,19 @@ class Leases(Protocol):
         """Begin; ``changed`` is called after `held` has changed for any target."""
         ...
 
+    def taken_over(self, name: str) -> float | None:
+        """The Unix time at which the holder before this one was last known to live, told once; None if none was."""
+        ...
+
+    async def confirm(self, name: str) -> bool:
+        """Ask whether this agent holds the lease still, before it does what nobody should do twice.
+
+        False also when nobody can tell; `held` says what to do then.
+        """
+        ...
+
     async def close(self) -> None:
-        """Let go of everything; never raises, never waits for the other side."""
+        """Let go of everything; never raises, and is done after half a second at most."""
         ...
 
 
@@ -81,6 +88,14 @@ class AlwaysHeld:
 
     def start(self, changed: Callable[[], None]) -> None:
         """Nothing ever changes."""
+
+    def taken_over(self, _name: str) -> float | None:
+        """There was nobody before."""
+        return None
+
+    async def confirm(self, _name: str) -> bool:
+        """Always."""
+        return True
 
     async def close(self) -> None:
         """Nothing is kept."""
@@ -116,7 +131,7 @@ def lock_key(installation: str, name: str) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-class PostgresLeases:
+class PostgresLeases(ContendedLeases):
     """Implements `Leases` by PostgreSQL's session advisory locks.
 
     Args:
@@ -124,7 +139,7 @@ class PostgresLeases:
         installation: agents of one installation share its leases.
         ttl: seconds after which a holder that says nothing has lost its leases.
         meter: where `quaywatch.lease.*` goes.
-        clock: monotonic time.
+        clock: time.
         chance: numbers from 0 to 1 that keep the agents' beats apart.
     """
 
@@ -138,99 +153,33 @@ class PostgresLeases:
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__(ttl=ttl, meter=meter, clock=clock, chance=chance)
         self._new_session = session
         self._installation = installation
-        self._ttl = ttl
-        self._meter = meter
-        self._clock = clock
-        self._chance = chance
-        self._changed: Callable[[], None] = lambda: None
-        self._wanted: dict[str, int] = {}
-        self._locked: frozenset[str] = frozenset()
-        self._refused: frozenset[str] = frozenset()
-        self._acting: frozenset[str] = frozenset()
         self._session: LeaseSession | None = None
         self._process = 0
         self._pooled = False
-        self._last_beat = clock.monotonic()
-        self._cut_off_since: float | None = None
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    def held(self, name: str) -> bool:
-        """Whether this agent acts on the target now; not after it was frozen for longer than the time to live."""
-        return name in self._acting and (self._cut_off_since is not None or self._silence() < self._ttl)
-
-    def want(self, names: Iterable[str]) -> None:
-        """Contend for these targets from now on, and let go of all others."""
-        wanted = {name: lock_key(self._installation, name) for name in names}
-        for name in self._wanted.keys() - wanted.keys():
-            self._meter.clear(LEASE_HELD, name)
-            self._meter.clear(LEASE_CHANGES, name)
-        for name in wanted.keys() - self._wanted.keys():
-            self._meter.set(LEASE_HELD, 0, name)
-            self._meter.add(LEASE_CHANGES, 0, name)
-        self._wanted = wanted
-        self._acting &= wanted.keys()
-        self._wake.set()
-
-    def start(self, changed: Callable[[], None]) -> None:
-        """Begin to contend; ``changed`` is called after `held` has changed for any target."""
-        self._changed = changed
-        self._meter.set(LEASE_UNREACHABLE, 0)
-        self._task = asyncio.create_task(self._contend(), name="leases")
-
-    async def close(self) -> None:
-        """Let go of everything: the server frees the locks as soon as it sees the line cut."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self._hang_up()
-
-    async def _contend(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                async with deadline(self._ttl / 3, "the server that keeps the leases"):
-                    locked = await self._beat()
-            except TargetError as error:
-                await self._cut_off(error)
-            except Exception as error:  # noqa: BLE001 - a task's border: a defect here must not end the contention
-                await self._cut_off(error)
-            else:
-                self._answered(locked)
-            await self._pause()
-
-    async def _pause(self) -> None:
-        beat = min(self._ttl / 3, BEAT_AT_MOST) * (0.75 + 0.5 * self._chance())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(beat):
-                await self._wake.wait()
-
-    async def _beat(self) -> frozenset[str]:
-        """Keep the session alive and take every lock that is free; returns the targets whose locks are held.
+    async def _beat(self, wanted: frozenset[str]) -> Beat:
+        """Keep the session alive and take every lock that is free.
 
         A session that was cut is no outage yet, and its locks may be another's by now: a new one is asked at once.
-
-        Raises:
-            TargetError: when the server cannot be reached.
         """
         if self._session is not None:
             try:
-                return await self._ask(self._session)
+                return await self._ask(self._session, wanted)
             except ConnectError:
                 await self._hang_up()
-        return await self._ask(await self._connected())
+        return await self._ask(await self._connected(), wanted)
 
-    async def _ask(self, session: LeaseSession) -> frozenset[str]:
-        wanted = dict(self._wanted)
-        if given_up := [lock_key(self._installation, name) for name in self._locked - wanted.keys()]:
+    async def _ask(self, session: LeaseSession, names: frozenset[str]) -> Beat:
+        wanted = {lock_key(self._installation, name): name for name in names}
+        if given_up := [lock_key(self._installation, name) for name in self._locked - names]:
             await session.fetch(_RELEASE, given_up)
         await self._expect_process(session)
-        rows = await session.fetch(_BEAT, list(wanted.values()))
-        held = {row["key"] for row in rows if row["held"]}
-        return frozenset(name for name, key in wanted.items() if key in held)
+        rows = await session.fetch(_BEAT, list(wanted))
+        held = frozenset(wanted[row["key"]] for row in rows if row["held"])
+        return Beat(held, {wanted[row["key"]]: row["silence"] or 0.0 for row in rows if not row["held"]})
 
     async def _connected(self) -> LeaseSession:
         session = self._session = self._new_session()
@@ -263,41 +212,10 @@ class PostgresLeases:
                 remedy="let the agent reach the server directly: a pooler in transaction mode cannot keep locks",
             )
 
-    def _answered(self, locked: frozenset[str]) -> None:
-        self._last_beat = self._clock.monotonic()
-        self._cut_off_since = None
-        self._locked = locked
-        self._refused = frozenset(self._wanted) - locked
-        self._meter.set(LEASE_UNREACHABLE, 0)
-        self._act_on(locked)
-
-    async def _cut_off(self, error: Exception) -> None:
-        """The server cannot be reached: who acted goes on, and where no holder is known, or trusted, this one acts."""
-        now = self._clock.monotonic()
-        if self._cut_off_since is None:
-            self._cut_off_since = now
-            defect = None if isinstance(error, TargetError) else error
-            _log.warning("leases cannot be kept", error=str(error) if defect is None else "", exc_info=defect)
-        await self._hang_up()
-        self._meter.set(LEASE_UNREACHABLE, 1)
-        trusted = self._refused if now - self._cut_off_since < PATIENCE * self._ttl else frozenset()
-        self._act_on(self._acting | (self._wanted.keys() - trusted))
+    async def _let_go(self) -> None:
+        """The server frees the locks as soon as it sees the line cut."""
 
     async def _hang_up(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-    def _act_on(self, names: Iterable[str]) -> None:
-        acting = frozenset(names) & self._wanted.keys()
-        changed, self._acting = acting ^ self._acting, acting
-        for name in self._wanted:
-            self._meter.set(LEASE_HELD, int(name in self._locked and self._silence() < self._ttl), name)
-        for name in sorted(changed):
-            self._meter.add(LEASE_CHANGES, 1, name)
-            _log.info("acts on a shared target" if name in acting else "left a shared target", target=name)
-        if changed:
-            self._changed()
-
-    def _silence(self) -> float:
-        return self._clock.monotonic() - self._last_beat

@@ -28,7 +28,7 @@ PASSED: Final = frozenset({Outcome.SUCCESS, Outcome.FLAKY, Outcome.CLEANUP_FAILE
 """How runs end whose steps all succeeded, in the last attempt at least."""
 ATTEMPT_OUTCOMES: Final = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.INVALID)
 """How a single attempt ends."""
-_LEVELS: Final = {Outcome.SUCCESS: "info", Outcome.SKIPPED: "info", Outcome.INVALID: "error"}
+_LEVELS: Final = {Outcome.SUCCESS: "info", Outcome.INVALID: "error"}
 
 log: Any = structlog.get_logger()
 
@@ -92,6 +92,7 @@ async def run_probe(
     tracer: Tracer,
     clock: Clock,
     on_suspicion: OnSuspicion | None = None,
+    muted: bool = False,
 ) -> RunRecord:
     """Run a probe for one tick and undo what it did.
 
@@ -107,15 +108,12 @@ async def run_probe(
         tracer: where the spans go.
         clock: monotonic time for durations, time of day for the record.
         on_suspicion: asked why a step is slow or failed.
+        muted: whether maintenance is on, and so nobody to be alarmed; the trace says it.
     """
     announce(task, target, meter)
-    database = str(getattr(driver, "database", ""))
-    name = task.probe.name
-    identity = run_id(installation=installation, target=target.name, database=database, probe=name, tick=tick)
-    mark = mark_prefix(installation, name) + identity
-    case = Case(target=target.name, probe=name, database=database, run_id=identity, mark=mark)
+    case, name = _case(task, driver, target, tick, installation), task.probe.name
     run = _Run(task, driver, case, tick, meter=meter, tracer=tracer, clock=clock, ask=on_suspicion)
-    with _span(tracer, f"probe {name}", _attributes(case), context=Context()) as span:
+    with _span(tracer, f"probe {name}", _attributes(case, muted=muted), context=Context()) as span:
         record = await run.carry_out(span)
         _count(record, meter)
         _log(record)
@@ -130,13 +128,49 @@ def _span(tracer: Tracer, title: str, attributes: dict[str, Any], context: Conte
         yield span
 
 
-def _attributes(case: Case) -> dict[str, str]:
+def skip_probe(
+    task: ProbeTask, driver: Any, *, target: Target, tick: float, installation: str, meter: Meter, clock: Clock
+) -> RunRecord:
+    """Count a tick on which maintenance keeps the probe from running; arguments as for `run_probe`.
+
+    Whether the flow works is not known then, so what the last run said is withdrawn.
+    """
+    announce(task, target, meter)
+    case = _case(task, driver, target, tick, installation)
+    meter.add(catalogue.PROBE_RUNS, 1, case.target, case.probe, Outcome.SKIPPED)
+    meter.clear(catalogue.PROBE_SUCCESS, case.target, case.probe)
+    return RunRecord(
+        target=case.target,
+        probe=case.probe,
+        run_id=case.run_id,
+        tick=tick,
+        started=clock.time(),
+        duration=0.0,
+        outcome=Outcome.SKIPPED,
+        reason=None,
+        failed_step="",
+        message="",
+        steps=(),
+        trace_id="",
+        attempts=0,
+    )
+
+
+def _case(task: ProbeTask, driver: Any, target: Target, tick: float, installation: str) -> Case:
+    database, name = str(getattr(driver, "database", "")), task.probe.name
+    identity = run_id(installation=installation, target=target.name, database=database, probe=name, tick=tick)
+    mark = mark_prefix(installation, name) + identity
+    return Case(target=target.name, probe=name, database=database, run_id=identity, mark=mark)
+
+
+def _attributes(case: Case, *, muted: bool) -> dict[str, str]:
     """The root span's attributes."""
     return {
         "quaywatch.probe": case.probe,
         "quaywatch.target": case.target,
         "quaywatch.run.id": case.run_id,
         **({"quaywatch.database": case.database} if case.database else {}),
+        **({"quaywatch.maintenance": "mute"} if muted else {}),
         **SYNTHETIC,
     }
 

@@ -38,7 +38,6 @@ _TONES: Final = {
     Outcome.INVALID: "odd",
     Outcome.CLEANUP_FAILED: "odd",
     Outcome.SKIPPED: "none",
-    Outcome.MISSED: "none",
 }
 _WORDS: Final = {
     Outcome.SUCCESS: "✓ passes",
@@ -47,7 +46,6 @@ _WORDS: Final = {
     Outcome.INVALID: "◇ cannot be tested",
     Outcome.CLEANUP_FAILED: "◇ passes, not undone",
     Outcome.SKIPPED: "maintenance",
-    Outcome.MISSED: "missed",
 }
 _TROUBLE: Final = {
     Outcome.SUCCESS: "Was slow",
@@ -193,8 +191,9 @@ def _ends(flow: FlowStatus, now: float) -> str:
         return ""
     passed = sum(run.outcome in PASSED for run in flow.runs)
     every = f"every {_span(flow.every)}, " if flow.every is not None else ""
+    ran = sum(run.outcome is not Outcome.SKIPPED for run in flow.runs)
     return (
-        f'<p class="ends muted"><span>{passed} of {len(flow.runs)} passed</span>'
+        f'<p class="ends muted"><span>{passed} of {ran} passed</span>'
         f"<span>{every}last {_span(now - flow.runs[-1].started)} ago</span></p>"
     )
 

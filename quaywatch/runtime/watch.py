@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
-from opentelemetry.trace import Tracer
+from quaywatch.contract import ExporterTask, Per, ProbeTask, Reach, TargetKind, Watched
 
-from quaywatch.contract import ExporterTask, Meter, Per, ProbeTask, Reach, TargetKind, Watched
-
-from .catalogue import LEASE_CHANGES, LEASE_HELD, METRICS
-from .clock import Clock
-from .collection import PING, Collection
-from .leases import Leases
-from .probing import RunRecord, announce, run_probe
-from .scheduler import Job, Scheduler
+from .catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, METRICS
+from .collection import PING
+from .probing import announce
+from .scheduler import Job
 from .store import Source
-from .suspicion import OnSuspicion
 from .sweeping import SWEEP_EVERY, sweep_probe
+from .ticking import Ticks
+from .tools import Tools
 from .tours import Tour
 
 PING_EVERY: Final = 15.0
@@ -30,29 +26,10 @@ PING_WITHIN: Final = 5.0
 UNDO_WITHIN: Final = 15.0
 """Seconds that the jobs of a target have to end, a running probe's undoing among them, when the target is left."""
 
+_OF_LEASE: Final = (LEASE_HELD, LEASE_CHANGES, LEASE_UNCONFIRMED)
 _OF_TARGET: Final = tuple(
-    metric for metric in METRICS if metric.attributes[:1] == ("target",) and metric not in (LEASE_HELD, LEASE_CHANGES)
+    metric for metric in METRICS if metric.attributes[:1] == ("target",) and metric not in _OF_LEASE
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the targets of one agent share.
-
-    ``on_run`` hears of every probe run, ``on_left`` of every target left; ``on_suspicion`` is asked about steps that
-    are slow or fail.
-    """
-
-    installation: str
-    scheduler: Scheduler
-    collection: Collection
-    leases: Leases
-    meter: Meter
-    tracer: Tracer
-    clock: Clock
-    on_run: Callable[[RunRecord], None]
-    on_left: Callable[[str], None]
-    on_suspicion: OnSuspicion | None
 
 
 class TargetWatch:
@@ -125,8 +102,9 @@ class TargetWatch:
         yield self._ping(driver)
         yield from (self._reading(task, driver) for task in self.watched.exporters if task.exporter.per is Per.TARGET)
         yield from self._tours(driver)
+        before = self._tools.leases.taken_over(self._name)
         for task in self.watched.probes:
-            yield self._probe(task, driver)
+            yield self._probe(task, driver, before)
             yield self._sweep(task, driver)
 
     def _job(self, label: str, every: float, run: Callable[[float], Awaitable[object]], **bounds: bool) -> Job:
@@ -140,8 +118,17 @@ class TargetWatch:
     def _ping(self, driver: Any) -> Job:
         readings = [task.every for task in self.watched.exporters]
         every = min([PING_EVERY, *readings])
-        collection, target = self._tools.collection, self.watched.target
-        return self._job(PING, every, lambda _: collection.ping(target, driver, PING_WITHIN), unbounded=True)
+
+        async def ping(_tick: float) -> None:
+            self._tell_maintenance()
+            await self._tools.collection.ping(self.watched.target, driver, PING_WITHIN)
+
+        return self._job(PING, every, ping, unbounded=True)
+
+    def _tell_maintenance(self) -> None:
+        tools = self._tools
+        for task in self.watched.probes:
+            tools.maintenance.tell(self._name, task.probe.name, tools.clock.time(), tools.meter)
 
     def _reading(self, task: ExporterTask, driver: Any) -> Job:
         source, state = Source(self._name, task.exporter.name), task.exporter.state()
@@ -181,24 +168,9 @@ class TargetWatch:
             clock=self._tools.clock,
         )
 
-    def _probe(self, task: ProbeTask, driver: Any) -> Job:
-        tools = self._tools
-
-        async def run(tick: float) -> None:
-            record = await run_probe(
-                task,
-                driver,
-                target=self.watched.target,
-                tick=tick,
-                installation=tools.installation,
-                meter=tools.meter,
-                tracer=tools.tracer,
-                clock=tools.clock,
-                on_suspicion=tools.on_suspicion,
-            )
-            tools.on_run(record)
-
-        return self._job(task.probe.name, task.every, run, on_grid=True)
+    def _probe(self, task: ProbeTask, driver: Any, before: float | None) -> Job:
+        ticks = Ticks(task, driver, self.watched.target, self._tools, before)
+        return self._job(task.probe.name, task.every, ticks.take, on_grid=True)
 
     def _sweep(self, task: ProbeTask, driver: Any) -> Job:
         watched, tools = self.watched, self._tools

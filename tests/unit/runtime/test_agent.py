@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from opentelemetry.trace import NoOpTracer
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from quaywatch import __version__
 from quaywatch.contract import (
@@ -40,6 +40,7 @@ from quaywatch.runtime.catalogue import (
 )
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.leases import AlwaysHeld, Leases
+from quaywatch.runtime.maintenance import Maintenance
 from quaywatch.runtime.probing import RunRecord
 from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
@@ -67,6 +68,8 @@ class HandLeases:
         self.mine: set[str] = set()
         self.wanted: set[str] = set()
         self.closed = False
+        self.before: float | None = None
+        self.lost: set[str] = set()
         self._changed: Callable[[], None] = lambda: None
 
     def held(self, name: str) -> bool:
@@ -81,6 +84,16 @@ class HandLeases:
         """Remember whom to tell."""
         self._changed = changed
 
+    def taken_over(self, _name: str) -> float | None:
+        """As the test says, once."""
+        before, self.before = self.before, None
+        return before
+
+    async def confirm(self, name: str) -> bool:
+        """As the test says; before it answers, the lease may be lost."""
+        self.mine -= self.lost
+        return name in self.mine
+
     async def close(self) -> None:
         """Remember it."""
         self.closed = True
@@ -94,7 +107,7 @@ class HandLeases:
 class Bench:
     """An agent on virtual time."""
 
-    def __init__(self, leases: Leases) -> None:
+    def __init__(self, leases: Leases, *, tracer: Tracer | None = None, maintenance: Maintenance | None = None) -> None:
         self.clock = FakeClock()
         self.meter = Instruments("", self.clock)
         store = Store("", self.clock)
@@ -107,7 +120,8 @@ class Bench:
             store=store,
             instruments=self.meter,
             leases=leases,
-            tracer=NoOpTracer(),
+            tracer=tracer or NoOpTracer(),
+            maintenance=maintenance,
             clock=self.clock,
             on_state=lambda target, up, _reason, _message: self.states.append((target, up)),
             on_run=self.runs.append,

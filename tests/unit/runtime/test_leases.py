@@ -11,9 +11,10 @@ import pytest_asyncio
 
 from quaywatch.contract import Row
 from quaywatch.errors import ConnectError
-from quaywatch.runtime.catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNREACHABLE
+from quaywatch.runtime.catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, LEASE_UNREACHABLE
+from quaywatch.runtime.contention import PATIENCE
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.leases import PATIENCE, AlwaysHeld, PostgresLeases, lock_key
+from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases, lock_key
 from tests.unit.runtime.fakes import FakeClock, VirtualLoop, matching, value
 
 LOOP = VirtualLoop
@@ -28,6 +29,7 @@ class Server:
         self.reachable = True
         self.frozen = False
         self.defect = False
+        self.silence = 0.5
         self.locks: dict[int, Session] = {}
         self.sessions: list[Session] = []
 
@@ -63,10 +65,14 @@ class Session:
         if "pg_advisory_unlock" in sql:
             return [{"done": self.server.locks.pop(key, None)} for key in arguments[0]]
         if "pg_try_advisory_lock" in sql:
-            return [{"key": key, "held": self.server.locks.setdefault(key, self) is self} for key in arguments[0]]
+            return [self._tried(key) for key in arguments[0]]
         if "set_config" in sql:
             self.settings = dict(zip(*arguments, strict=True))
         return [{"pid": self.pid}]
+
+    def _tried(self, key: int) -> Row:
+        holder = self.server.locks.setdefault(key, self)
+        return {"key": key, "held": holder is self, "silence": None if holder is self else self.server.silence}
 
     async def close(self) -> None:
         """Cut the line; a server that cannot be reached does not notice."""
@@ -319,6 +325,76 @@ async def test_a_defect_is_as_good_as_an_outage(server: Server) -> None:
     await agent.leases.close()
 
 
+async def test_a_successor_knows_until_when_there_was_a_holder(agents: list[Agent]) -> None:
+    """It is told once, and only where there was one; it is the last time that a beat found one alive."""
+    holder, other, _ = agents
+    holder.start()
+    await asyncio.sleep(0.1)
+    assert holder.leases.taken_over("db") is None
+    other.start()
+    await asyncio.sleep(60)
+    assert other.leases.taken_over("db") is None
+    died = other.clock.time()
+    await holder.leases.close()
+    await asyncio.sleep(6.5)
+    assert other.held() == {"db", "erp"}
+    before = other.leases.taken_over("db")
+    assert before is not None
+    assert died - 6.5 < before <= died
+    assert other.leases.taken_over("db") is None
+
+
+async def test_a_holder_that_fell_silent_lived_until_then(server: Server, agents: list[Agent]) -> None:
+    """One whose host vanished keeps its lock for a while: it counts as alive until its last beat only."""
+    holder, other, _ = agents
+    await started(agents[:2])
+    server.silence = 12.0
+    await asyncio.sleep(30)
+    died = other.clock.time()
+    await holder.leases.close()
+    await asyncio.sleep(6.5)
+    before = other.leases.taken_over("db")
+    assert before is not None
+    assert died - 12 - 6.5 < before <= died - 12
+
+
+async def test_a_run_asks_first(agents: list[Agent]) -> None:
+    """The holder is told so within no time, between two beats; nothing is counted."""
+    holder = await started(agents)
+    await asyncio.sleep(1)
+    began = holder.clock.monotonic()
+    assert await holder.leases.confirm("db")
+    assert holder.clock.monotonic() == began
+    assert not await agents[1].leases.confirm("db")
+    assert [agent.says(LEASE_UNCONFIRMED, target="db") for agent in agents] == [0, 0, 0]
+
+
+async def test_a_holder_whose_lease_was_taken_learns_it_by_asking(server: Server, agents: list[Agent]) -> None:
+    """Its session ended, another got the lock, and its next beat is not due yet: it does not act."""
+    holder, other, _ = agents
+    holder.start()
+    await asyncio.sleep(0.1)
+    server.end(server.sessions[0])
+    other.start()
+    await asyncio.sleep(0.1)
+    assert (holder.held(), other.held()) == ({"db", "erp"}, {"db", "erp"})
+    assert not await holder.leases.confirm("db")
+    assert holder.held() == set()
+    assert holder.says(LEASE_UNCONFIRMED, target="db") == 0
+
+
+async def test_a_run_that_nobody_can_confirm_is_counted(server: Server, agents: list[Agent]) -> None:
+    """While the server is away the holder goes on, and says of each run that it may be another's too."""
+    holder = await started(agents)
+    server.reachable = False
+    assert not await holder.leases.confirm("db")
+    assert not await holder.leases.confirm("db")
+    assert holder.held() == {"db", "erp"}
+    assert holder.says(LEASE_UNCONFIRMED, target="db") == 2
+    assert not await agents[1].leases.confirm("db")
+    assert agents[1].says(LEASE_UNCONFIRMED, target="db") == 0
+
+
 def test_keys_are_stable_and_apart() -> None:
     """The same on every agent and release; installations and targets differ; it fits a bigint."""
     assert lock_key("acme", "db") == 1569807497103166170
@@ -333,4 +409,6 @@ async def test_an_agent_that_is_alone_acts_on_everything() -> None:
     alone.want(["db"])
     alone.start(lambda: None)
     assert alone.held("db")
+    assert await alone.confirm("db")
+    assert alone.taken_over("db") is None
     await alone.close()

@@ -77,7 +77,7 @@ async def test_the_first_turn_comes_soon_and_the_others_each_interval(bench: Ben
 
 
 async def test_a_job_never_overlaps_itself(bench: Bench) -> None:
-    """Turns that come up while it runs are counted and left out, not piled up."""
+    """Row 17: turns that come up while it runs are counted and left out, not piled up."""
     bench.start(lambda: asyncio.sleep(25))
     await asyncio.sleep(64)
     assert [round((moment - bench.ran[0]) / 10) for moment in bench.ran] == [0, 3, 6]

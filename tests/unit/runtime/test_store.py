@@ -167,7 +167,7 @@ def test_a_failure_does_not_cost_the_place(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("kind", "expected"), [(Kind.GAUGE, 7), (Kind.UPDOWN, 12), (Kind.COUNTER, 12)])
 def test_one_series_holds_what_is_beyond_the_budget(bench: Bench, kind: Kind, expected: int) -> None:
-    """Over all databases of the target: the sum of what adds up, the largest of what does not."""
+    """Row 22: over all databases of the target: the sum of what adds up, the largest of what does not."""
     metric = replace(SESSIONS, kind=kind, budget=1)
     bench.publish(metric(1, "a"), metric(5, "b"))
     bench.publish(metric(7, "b"), source=ACME)

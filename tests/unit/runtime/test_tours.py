@@ -136,7 +136,7 @@ async def test_a_database_nobody_may_enter_changes_nothing_for_others(error: Exc
 
 
 async def test_a_missing_grant_costs_one_exporter_in_one_database() -> None:
-    """The other exporter reads on in the same session."""
+    """Row 18: the other exporter reads on in the same session."""
     bench = Bench("a", "closed")
     await bench.tour.go()
     assert bench.success("closed") == (1, 0)
