@@ -121,7 +121,7 @@ def test_runbooks_may_lie_elsewhere() -> None:
 
 
 def test_a_rule_on_a_metric_that_does_not_exist_cannot_be_rendered() -> None:
-    """A renamed metric is an error here, and not an alert that never fires."""
+    """Row 37: a renamed metric is an error here, and not an alert that never fires."""
     with pytest.raises(ValueError, match=r"redis\.memory.utilization: no such metric"):
         alerts.render([metric for metric in CATALOGUE if metric.name != "redis.memory.utilization"], prometheus_name)
 

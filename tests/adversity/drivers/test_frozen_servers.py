@@ -85,7 +85,7 @@ async def recovered(driver: Driver, within: float = 10.0) -> bool:
 async def test_a_frozen_server_costs_the_deadline_and_is_found_again(
     watched: tuple[str, Driver], services: Services
 ) -> None:
-    """All callers fail in time while a connected server stands still, and the driver works when it moves again."""
+    """Row 17: all callers fail in time while a connected server stands still; when it moves again, the driver works."""
     name, driver = watched
     await driver.ping()
     started = time.monotonic()

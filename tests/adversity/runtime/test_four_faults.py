@@ -113,7 +113,9 @@ async def scene(server: Postgres, services: Services, relay: Relay) -> AsyncIter
 
 
 async def test_each_fault_is_told_in_time_and_nobody_else_is_held_up(scene: Scene) -> None:
-    """Within one interval and the deadline each target is down for the right reason, and none of its values is left.
+    """Rows 18, 19 and 20: within an interval and the deadline each target is down for the right reason.
+
+    None of its values is left.
 
     The healthy one is read on time all the while. When all is mended, all are up and read again.
     """

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.parts.postgres import sql
 from sandbox.world import World
 from tests.integration.cli.agent import RunningAgent, running, until
 
@@ -52,7 +53,7 @@ def reloaded(agent: RunningAgent) -> bool:
 
 
 def test_both_targets_are_up_and_read(agent: RunningAgent) -> None:
-    """The page has the targets' state and what the exporters read."""
+    """Row 36: the page has the targets' state and what the exporters read."""
     for name in ("db", "cache"):
         assert agent.metric("quaywatch_target_up", target=name) == 1
     assert agent.metric("quaywatch_scrape_success", target="db", exporter="postgres_locks") == 1
@@ -67,7 +68,7 @@ def test_a_stop_is_quick_and_clean(agent: RunningAgent) -> None:
 
 
 def test_a_bad_reload_changes_nothing(agent: RunningAgent) -> None:
-    """The old configuration goes on, a metric and the log say so; a good one mends it."""
+    """Row 36: the old configuration goes on, a metric and the log say so; a good one mends it."""
     good = agent.path.read_text()
     agent.path.write_text(good.replace("kind: redis", "kind: reddis"))
     agent.signal(signal.SIGHUP)
@@ -87,6 +88,23 @@ def test_a_target_comes_and_goes_without_a_signal(agent: RunningAgent) -> None:
     until(lambda: agent.metric("quaywatch_target_up", target="second") == 1, "the new target is read")
     assert agent.metric("quaywatch_target_up", target="cache") is None
     assert agent.metric("quaywatch_target_up", target="db") == 1
+
+
+def test_what_is_switched_off_is_not_asked_for(world: World, tmp_path: Path) -> None:
+    """Wanted 7: the server never saw the statement of an exporter that is off; each other has its own interval."""
+    seen = "select coalesce(sum(calls), 0) from pg_stat_statements where query like '%{}%'"
+    exporters = {
+        "postgres_locks": {"every": 1, "deadline": 0.5},
+        "postgres_archiver": {"every": 300, "deadline": 5},
+        "postgres_wal": {"enabled": False},
+    }
+    sql(world.postgres, "select pg_stat_statements_reset()")
+    with running(tmp_path, {"targets": {"db": targets(world)["db"]}, "exporters": exporters}) as agent:
+        until(lambda: int(sql(world.postgres, seen.format("pg_blocking_pids"))) > 2, "the locks are read each second")
+        until(lambda: agent.metric("quaywatch_scrape_success", exporter="postgres_archiver") == 1, "all are read once")
+        assert agent.metric("quaywatch_scrape_success", exporter="postgres_wal") is None
+    assert int(sql(world.postgres, seen.format("pg_stat_archiver"))) == 1
+    assert int(sql(world.postgres, seen.format("wal_buffers_full"))) == 0
 
 
 def test_another_environment_begins_anew(agent: RunningAgent) -> None:

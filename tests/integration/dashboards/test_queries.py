@@ -53,7 +53,7 @@ def unanswered(ask: Ask) -> list[str]:
 
 
 def test_every_query_has_data_in_prometheus(troubled: World) -> None:
-    """What is scraped answers every panel."""
+    """Row 37: what is scraped answers every panel."""
     assert unanswered(lambda text: api.query(troubled.prometheus.url, text)) == []
 
 

@@ -137,7 +137,7 @@ async def test_a_wrong_password_is_an_auth_error(case: Case) -> None:
 
 
 async def test_a_secret_is_read_at_each_call(case: Case, tmp_path: Path) -> None:
-    """A user id that is remembered does not hide that the secret is wrong now, and a right one works again."""
+    """Row 24: a user id that is remembered does not hide that the secret is wrong now, and a right one works again."""
     path = tmp_path / "secret"
     right = (case.address.api_key or case.address.password).reveal()
     address = replace(case.address, api_key=Secret.of_file(path)) if case.transport == "json2" else case.address

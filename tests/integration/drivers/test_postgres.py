@@ -90,7 +90,7 @@ async def test_a_slow_statement_ends_and_the_session_lives_on(postgres_address: 
 
 
 async def test_a_read_behind_a_lock_gives_up(postgres_address: PostgresAddress, postgres_server: Postgres) -> None:
-    """A read does not queue behind somebody's exclusive lock."""
+    """Row 17: a read does not queue behind somebody's exclusive lock."""
     postgres = replace(postgres_address, user="postgres", password=Secret(postgres_server.superuser_password))
     cluster = PostgresCluster(replace(postgres, database="drivers_tenant"))
     with session(postgres_server, "begin; lock table ledger;", "drivers_tenant", "blocker"):
@@ -135,7 +135,7 @@ async def test_visits_and_reads_leave_no_complaint_in_the_log(
 
 
 async def test_all_callers_share_one_session(cluster: PostgresCluster) -> None:
-    """However many readers there are, the cluster sees one connection."""
+    """Row 16: however many readers there are, the cluster sees one connection."""
     assert len(set(await asyncio.gather(*(backend(cluster) for _ in range(20))))) == 1
 
 
@@ -225,7 +225,7 @@ async def test_an_argument_of_the_wrong_type_is_a_defect_of_ours(cluster: Postgr
 async def test_a_rotated_password_is_picked_up(
     postgres_address: PostgresAddress, postgres_server: Postgres, tmp_path: Path
 ) -> None:
-    """A new password in the file is used at the next connect, without a restart."""
+    """Row 24: a new password in the file is used at the next connect, without a restart."""
     path = tmp_path / "password"
     path.write_text("first")
     sql(postgres_server, "create role rotating login password 'first'")

@@ -31,7 +31,7 @@ async def driver(server: redis.Redis) -> AsyncIterator[RedisServer]:
 
 
 async def test_everything_is_there(driver: RedisServer, read: Read) -> None:
-    """A Redis of today reports every metric that is declared."""
+    """Row 26: a Redis of today reports every metric that is declared."""
     found = await read(EXPORTER, driver)
     assert {key[0] for key in found} == {metric.name for metric in EXPORTER.metrics}
     assert found["redis.memory.policy", "volatile-lru"] == 1
@@ -53,7 +53,7 @@ async def test_without_a_limit_utilization_ends(server: redis.Redis, driver: Red
 async def test_evictions_count_and_reset_statistics_start_anew(
     server: redis.Redis, driver: RedisServer, read: Read
 ) -> None:
-    """At the limit keys go; after CONFIG RESETSTAT the count is smaller while the uptime runs on."""
+    """Row 23: at the limit keys go; after CONFIG RESETSTAT the count is smaller while the uptime runs on."""
     for number in range(50):
         redis.command(server, "SET", f"session:{number}", "x" * 1_000_000, "EX", "3600")
     full = await read(EXPORTER, driver)

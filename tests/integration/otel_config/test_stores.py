@@ -129,7 +129,7 @@ def through_collector(world: World) -> SignalSettings:
 
 
 async def test_every_sink_stores_the_same_names_labels_and_values(world: World) -> None:
-    """Every kind and unit: by push directly, by push through the Collector, and by scraping."""
+    """Row 25: every kind and unit: by push directly, by push through the Collector, and by scraping."""
     stored: dict[str, Stored] = {}
     content = catalogue("same")
     names = [prometheus_name(one.metric) for one in content]
@@ -188,7 +188,7 @@ async def filled_count(world: World, promql: str, least: float) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_vanished_series_ends_in_both_stores(world: World, kind: Kind) -> None:
-    """An instant query gives nothing within one interval and 5 s, a histogram's parts included; others go on."""
+    """Row 21: an instant query gives nothing within an interval and 5 s, a histogram's parts included; others go on."""
     gone, kept = (one for one in catalogue("gone") if one.metric.kind is kind and one.metric.unit in {"s", "By"})
     held = Held([gone, kept])
     ask_gone, ask_kept = (f'{{__name__=~"{prometheus_name(one.metric)}.*"}}' for one in (gone, kept))
