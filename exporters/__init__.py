@@ -6,6 +6,8 @@ from typing import Any
 
 from quaywatch.contract import Exporter
 
+from .backup_restore_tests import EXPORTER as BACKUP_RESTORE_TESTS
+from .backup_sets import EXPORTER as BACKUP_SETS
 from .http_check import EXPORTER as HTTP_CHECK
 from .odoo_cron import EXPORTER as ODOO_CRON
 from .odoo_edi import EXPORTER as ODOO_EDI
@@ -98,5 +100,7 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     TRAEFIK_EDGE,
     TLS_EXPIRY,
     HTTP_CHECK,
+    BACKUP_SETS,
+    BACKUP_RESTORE_TESTS,
 )
 """Every exporter that comes in the box."""

@@ -167,4 +167,5 @@ _VERSIONS: Final[Mapping[TargetKind, Callable[[Any], Any]]] = {
     TargetKind.REDIS: _redis_version,
     TargetKind.ODOO: _odoo_version,
     TargetKind.HTTP: _no_version,
+    TargetKind.BACKUP: _no_version,
 }

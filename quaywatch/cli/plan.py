@@ -9,8 +9,12 @@ from typing import Any, Final, Literal
 
 from otel_config.environment import OtlpFile
 from quaywatch.config import Settings
-from quaywatch.config.tables import AnyTarget, HttpTable, OdooTable, PostgresTable, RedisTable, Table
+from quaywatch.config.tables import AnyTarget, BackupTable, HttpTable, OdooTable, PostgresTable, RedisTable, Table
 from quaywatch.contract import Meter, Target, Watched
+from quaywatch.drivers.backup_command import Command, CommandReports
+from quaywatch.drivers.backup_reports import Parse, parse_pgbackrest, parse_plain, parse_walg
+from quaywatch.drivers.backup_s3 import ObjectPrefix, ObjectReports
+from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpServer
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
@@ -161,6 +165,35 @@ def _http(table: HttpTable) -> HttpServer:
     )
 
 
+def _backup(table: BackupTable) -> BackupPlace:
+    return BackupPlace(_reports(table), table.restore_tests)
+
+
+def _reports(table: BackupTable) -> Reports | None:
+    if table.source is None:
+        return None
+    if table.source == "s3":
+        return ObjectReports(_objects(table))
+    parse = _PARSERS[table.source]
+    if table.file is not None:
+        return FileReports(table.file, parse)
+    command = Command(words=table.command or (), environment=table.environment, within=table.answer_within)
+    return CommandReports(command, parse)
+
+
+def _objects(table: BackupTable) -> ObjectPrefix:
+    return ObjectPrefix(
+        endpoint=table.endpoint or "",
+        bucket=table.bucket or "",
+        prefix=table.prefix,
+        region=table.region,
+        access_key=table.access_key or _NONE,
+        secret_key=table.secret_key or _NONE,
+        ca_file=table.ca_file,
+        within=table.answer_within,
+    )
+
+
 def _tls(how: Literal["require", "verify"], ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     if how == "require":
@@ -169,8 +202,10 @@ def _tls(how: Literal["require", "verify"], ca_file: str | None) -> ssl.SSLConte
     return context
 
 
+_PARSERS: Final[Mapping[str, Parse]] = {"pgbackrest": parse_pgbackrest, "walg": parse_walg, "file": parse_plain}
 _OPENERS: Final[dict[type[AnyTarget], Callable[[Any], Any]]] = {
     PostgresTable: lambda table: PostgresCluster(postgres_address(table)),
     RedisTable: _redis,
     HttpTable: _http,
+    BackupTable: _backup,
 }

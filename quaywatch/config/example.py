@@ -30,6 +30,7 @@ _NAMES: Final[Mapping[TargetKind, str]] = {
     TargetKind.REDIS: "cache",
     TargetKind.ODOO: "erp",
     TargetKind.HTTP: "edge",
+    TargetKind.BACKUP: "backups",
 }
 _COMMENT_AT: Final = 50
 _Line = tuple[str, str]

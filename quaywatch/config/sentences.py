@@ -158,6 +158,8 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "header": lambda facts: f"{shown(facts['given'])} is no name of a header; letters, digits and dashes are expected",
     "twice": _says("{name} stands here twice; each name once is expected"),
     "lease_pooled": _says("{target} is pooled: behind a pooler a lease belongs to nobody; another target is expected"),
+    "backup_needs": _says("with source {source} nothing is told; {needed} is expected"),
+    "backup_unused": _says("{name} is of no use with source {source}; one source and its keys are expected"),
     "spool": _says("{path} is not an absolute path; an absolute path is expected"),
 }
 """Every kind of fault that a value can have, and how it is told."""

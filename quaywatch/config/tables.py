@@ -202,9 +202,65 @@ class HttpTable(TargetTable):
     ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
 
 
+class BackupTable(TargetTable):
+    """Backups, and the tests of restoring them."""
+
+    kind: Literal[TargetKind.BACKUP]
+    source: Literal["pgbackrest", "walg", "s3", "file"] | None = Field(
+        default=None,
+        description="who tells of backups; only restore_tests if unset",
+        examples=["pgbackrest"],
+    )
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="what prints the report of pgbackrest or walg; run without a shell",
+        examples=[["pgbackrest", "info", "--output=json"]],
+    )
+    environment: Mapping[Text, SecretText] = Field(
+        default_factory=dict, description="variables of the command; it gets none of the agent's own"
+    )
+    file: AbsolutePath | None = Field(
+        default=None, description="a file that a job keeps the report in, instead of a command"
+    )
+    endpoint: Url | None = Field(default=None, description="address of an S3-compatible store, without the bucket")
+    bucket: Text | None = Field(default=None, description="its bucket")
+    prefix: str = Field(default="", description="what the keys of the backups begin with")
+    region: Text = Field(default="us-east-1", description="its region")
+    access_key: SecretText | None = Field(default=None, description="who asks there")
+    secret_key: SecretText | None = Field(default=None, description="and proves it; the right to list is enough")
+    ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
+    restore_tests: AbsolutePath | None = Field(
+        default=None, description="the file in which restore tests are told; see telemetry.http.notices"
+    )
+    answer_within: Seconds = Field(default=30.0, description="seconds for one report")
+
+    @model_validator(mode="after")
+    def _tells(self) -> BackupTable:
+        needed = _BACKUP_NEEDS[self.source]
+        given = {name for name in (*_BACKUP_KEYS, "restore_tests") if getattr(self, name) is not None}
+        chosen = next((keys for keys in needed if set(keys) <= given), None)
+        if chosen is None:
+            alternatives = " or ".join(" and ".join(keys) for keys in needed)
+            raise refusal("backup_needs", source=self.source or "none", needed=alternatives)
+        unused = sorted(given - {*chosen, "restore_tests"})
+        if unused:
+            raise refusal("backup_unused", unused[0], name=unused[0], source=self.source or "none")
+        return self
+
+
+_BACKUP_KEYS = ("command", "file", "endpoint", "bucket", "access_key", "secret_key")
+_BACKUP_NEEDS: Mapping[str | None, tuple[tuple[str, ...], ...]] = {
+    None: (("restore_tests",),),
+    "pgbackrest": (("command",), ("file",)),
+    "walg": (("command",), ("file",)),
+    "file": (("file",),),
+    "s3": (("endpoint", "bucket", "access_key", "secret_key"),),
+}
+"""For each source what has to be given, as alternatives."""
+
 _WithCa = TypeVar("_WithCa", PostgresTable, RedisTable)
-AnyTarget = PostgresTable | RedisTable | OdooTable | HttpTable
-TARGET_TABLES: tuple[type[AnyTarget], ...] = (PostgresTable, RedisTable, OdooTable, HttpTable)
+AnyTarget = PostgresTable | RedisTable | OdooTable | HttpTable | BackupTable
+TARGET_TABLES: tuple[type[AnyTarget], ...] = (PostgresTable, RedisTable, OdooTable, HttpTable, BackupTable)
 
 
 def _refuse_unused_ca(table: _WithCa) -> _WithCa:

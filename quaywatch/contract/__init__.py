@@ -10,6 +10,7 @@ empty unit for 0/1 states. Times are seconds, times of day Unix seconds.
 
 from __future__ import annotations
 
+from .backups import Backup, BackupReport, Backups, BackupSet, RestoreTest
 from .browser import Browser, Page, SignIn
 from .metrics import Attributes, Distribution, Kind, Meter, Metric, Sample, Series, Snapshot, Stability, Value
 from .targets import (
@@ -46,6 +47,10 @@ from .work import (
 __all__ = [
     "Answer",
     "Attributes",
+    "Backup",
+    "BackupReport",
+    "BackupSet",
+    "Backups",
     "Browser",
     "Certificate",
     "Cluster",
@@ -69,6 +74,7 @@ __all__ = [
     "Reach",
     "Reason",
     "Redis",
+    "RestoreTest",
     "Row",
     "Sample",
     "Series",

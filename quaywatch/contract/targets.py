@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .browser import Browser
 from .visits import Visit
@@ -19,6 +19,7 @@ class TargetKind(StrEnum):
     REDIS = "redis"
     ODOO = "odoo"
     HTTP = "http"
+    BACKUP = "backup"
 
 
 class Reach(StrEnum):
@@ -192,6 +193,28 @@ class Odoo(Driver, Protocol):
 
     async def fields(self, model: str) -> frozenset[str]:
         """The names of a model's fields, asked once and remembered: version differences are decided from these."""
+        ...
+
+    async def log_in(self) -> int:
+        """Log in over RPC, whatever is remembered of earlier times; the user's id."""
+        ...
+
+    async def log_in_web(self) -> int:
+        """Open a web session with the user's password; the user's id, as the session says when asked."""
+        ...
+
+    async def report(
+        self,
+        name: str,
+        records: Sequence[int] = (),
+        *,
+        form: Literal["pdf", "text", "html"] = "pdf",
+        options: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """What a report prints, never empty and of the type that ``form`` names; ``options`` as a form would give them.
+
+        It takes a web session, which is opened with the user's password once and kept.
+        """
         ...
 
     async def get(self, path: str) -> Answer:

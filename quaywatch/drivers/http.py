@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import aiohttp
@@ -103,13 +104,13 @@ class HttpServer:
         """
         refuse_gateway(await self.get("/"), self._url)
 
-    async def get(self, path: str) -> HttpAnswer:
+    async def get(self, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> HttpAnswer:
         """The answer to a GET, whatever its status.
 
         Raises:
             TargetError: within ``answer_within`` seconds.
         """
-        return await self._exchange("GET", path, None, {})
+        return await self._exchange("GET", path, None, headers)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """The answer to a POST, whatever its status.
