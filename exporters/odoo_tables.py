@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 from quaywatch.contract import Metric, Postgres, Row, Sample
 
@@ -19,14 +20,30 @@ select c.relname as "table", a.attname as "column"
 """Not the information schema: that hides what the role may not read, and a missing grant would look like no module."""
 
 
+_asked: set[str] = set()
+"""What exporters asked for so far: the next session will be asked for it too."""
+_known: WeakKeyDictionary[Postgres, dict[str, frozenset[str]]] = WeakKeyDictionary()
+
+
 async def columns(session: Postgres, *tables: str) -> Mapping[str, frozenset[str]]:
     """The columns of each of these tables; none of a table that is not there.
+
+    A session is asked once for everything that any session was asked for: it lasts for one visit, and each exporter on
+    that visit would ask anew.
 
     Raises:
         TargetError: when the database does not answer.
     """
+    known = _known.setdefault(session, {})
+    if not known.keys() >= set(tables):
+        _asked.update(tables)
+        known.update(await _read(session, sorted(_asked)))
+    return {table: known[table] for table in tables}
+
+
+async def _read(session: Postgres, tables: Sequence[str]) -> Mapping[str, frozenset[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for row in await session.fetch(COLUMNS, list(tables)):
+    for row in await session.fetch(COLUMNS, tables):
         found[row["table"]].add(row["column"])
     return {table: frozenset(found[table]) for table in tables}
 
