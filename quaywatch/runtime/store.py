@@ -7,7 +7,7 @@ withdraws it, so an old value is never shown as a fresh one.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -23,6 +23,8 @@ STALE_AFTER: Final = 3
 """Intervals after which a reading is no longer exported."""
 COUNTS_KEPT: Final = 3600.0
 """Seconds for which the start of a counter that is absent is remembered."""
+PLACES_PER_DATABASE: Final = 50
+"""Series of a metric for each database that is visited, on the average: where there are many, the budget grows so."""
 OVERFLOW: Final = ("otel.metric.overflow", "true")
 """The attribute that marks the sum of all series beyond the budget, as OpenTelemetry's specification names it."""
 
@@ -90,7 +92,7 @@ class Store:
 
     It adds ``environment``, ``target`` and, for a tenant's reading, ``database`` to every series, gives counters their
     start, and holds each metric's budget per target: who is in stays in, newcomers get the places that are free, the
-    rest is summed into one overflow series.
+    rest is summed into one overflow series. A metric of tenants has at least fifty places for each of them.
     """
 
     def __init__(self, environment: str, clock: Clock) -> None:
@@ -98,6 +100,7 @@ class Store:
         self._clock = clock
         self._kept: dict[Source, _Kept] = {}
         self._taken: Counter[tuple[str, str]] = Counter()
+        self._databases: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._overflowed: dict[_Key, _Count] = {}
 
     def publish(self, source: Source, samples: Iterable[Sample], *, read_at: float, every: float) -> Published:
@@ -111,7 +114,7 @@ class Store:
         """
         found, duplicates = self._identified(source, samples)
         kept = self._of(source)
-        beyond = self._place(source.target, kept, found)
+        beyond = self._place(source, kept, found)
         kept.counts = self._counted(kept.counts, found)
         series = tuple(_series(key, found[key], kept.counts) for key in found if key in kept.places)
         kept.reading = _Reading(series, self._summed(source.target, beyond), read_at, every)
@@ -134,6 +137,10 @@ class Store:
         kept = self._kept.pop(source, None)
         if kept is not None:
             self._free(source.target, kept.places)
+            databases = self._databases[source.target]
+            databases[source.database] -= 1
+            if not databases[source.database]:
+                del databases[source.database]
 
     def series(self) -> list[Series]:
         """All series that are fresh at this moment, and the age of every source's last reading."""
@@ -152,6 +159,7 @@ class Store:
         if kept is None:
             pairs = named([*self._pairs(source), ("exporter", source.exporter)])
             kept = self._kept[source] = _Kept(pairs)
+            self._databases[source.target][source.database] += 1
         return kept
 
     def _pairs(self, source: Source) -> list[tuple[str, str]]:
@@ -168,15 +176,17 @@ class Store:
                 duplicates += 1
         return found, duplicates
 
-    def _place(self, target: str, kept: _Kept, found: Mapping[_Key, Sample]) -> list[Sample]:
+    def _place(self, source: Source, kept: _Kept, found: Mapping[_Key, Sample]) -> list[Sample]:
         """Give places to the series found; returns what got none."""
+        target = source.target
+        least = PLACES_PER_DATABASE * len(self._databases[target]) if source.database else 0
         self._free(target, gone := {key for key in kept.places if key not in found})
         kept.places -= gone
         beyond = []
         for key, sample in found.items():
             if key in kept.places:
                 continue
-            if self._taken[target, key[0]] < sample.metric.budget:
+            if self._taken[target, key[0]] < max(sample.metric.budget, least):
                 self._taken[target, key[0]] += 1
                 kept.places.add(key)
             else:

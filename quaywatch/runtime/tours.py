@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
+from zlib import crc32
 
 from quaywatch.contract import Cluster, ExporterTask, Meter, Reason
 from quaywatch.errors import TargetError
@@ -18,8 +20,30 @@ _LINE_IN_DOUBT: Final = (Reason.CONNECT, Reason.TIMEOUT)
 """After one of these a visit's session may be of no more use."""
 
 
+def sharing_visits(tasks: Iterable[ExporterTask]) -> dict[float, list[ExporterTask]]:
+    """The tasks by the interval in seconds of the tour that they go along on, which divides theirs."""
+    tours: dict[float, list[ExporterTask]] = {}
+    for task in sorted(tasks, key=lambda task: task.every):
+        every = next((every for every in tours if (task.every / every).is_integer()), task.every)
+        tours.setdefault(every, []).append(task)
+    return tours
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """A database on the tour: what each exporter remembers of it, and whose turn does not have to be caught up."""
+
+    phase: int
+    states: dict[str, Any]
+    had_a_turn: set[str] = field(default_factory=set)
+
+
 class Tour:
-    """The per-database exporters of one target that share an interval, run on one visit to each database.
+    """Per-database exporters of one target, run on one visit to each database.
+
+    A tour is to be made at the shortest of their intervals, of which the others are multiples: these go along on every
+    second visit, or every tenth. Their turns are spread over the databases, so that one tour costs what the next one
+    does; the first visit to a database reads everything.
 
     Every exporter has its own deadline, success and state on each database. A database that failed, or that nobody may
     enter, changes nothing for the others; one that vanished ends with the next tour. Nothing bounds a tour as a whole:
@@ -46,7 +70,9 @@ class Tour:
         self._collection = collection
         self._meter = meter
         self._clock = clock
-        self._known: dict[str, dict[str, Any]] = {}
+        self._every = min(task.every for task in tasks)
+        self._tours = 0
+        self._known: dict[str, _Tenant] = {}
 
     async def go(self) -> None:
         """One tour: find the databases and visit them all.
@@ -63,6 +89,7 @@ class Tour:
             self._collection.recovered(self._source(task, ""))
         self._meter.set(TENANTS, len(found), self._target)
         self._end(set(self._known) - set(found))
+        self._tours += 1
         async with asyncio.TaskGroup() as group:
             for database in found:
                 group.create_task(self._visit(database))
@@ -70,6 +97,8 @@ class Tour:
     def _lost(self, error: TargetError, duration: float) -> None:
         """The databases could not be listed: nothing of what was read before holds, and each exporter failed once."""
         self._meter.clear(TENANTS, self._target)
+        for tenant in self._known.values():
+            tenant.had_a_turn.clear()
         for task in self._tasks:
             self._collection.count(self._source(task, ""), error)
             for database in self._known:
@@ -82,24 +111,34 @@ class Tour:
                 self._collection.end(self._source(task, database))
 
     async def _visit(self, database: str) -> None:
-        states = self._known.setdefault(database, {task.exporter.name: task.exporter.state() for task in self._tasks})
+        tenant = self._known.setdefault(database, self._met(database))
         async with self._visits:
-            left = list(self._tasks)
+            left = [task for task in self._tasks if self._due(task, tenant)]
             while left:
-                await self._sitting(database, left, states)
+                await self._sitting(database, left, tenant)
 
-    async def _sitting(self, database: str, left: list[ExporterTask], states: dict[str, Any]) -> None:
+    def _met(self, database: str) -> _Tenant:
+        return _Tenant(crc32(database.encode()), {task.exporter.name: task.exporter.state() for task in self._tasks})
+
+    def _due(self, task: ExporterTask, tenant: _Tenant) -> bool:
+        every_so_many = round(task.every / self._every)
+        return (self._tours + tenant.phase) % every_so_many == 0 or task.exporter.name not in tenant.had_a_turn
+
+    async def _sitting(self, database: str, left: list[ExporterTask], tenant: _Tenant) -> None:
         """One session: works off what is left, until nothing is or the session may be of no more use."""
         began = self._clock.monotonic()
         try:
             async with self._cluster.visit(database) as session:
                 while left:
                     task = left.pop(0)
+                    name = task.exporter.name
+                    tenant.had_a_turn.add(name)
                     source = self._source(task, database)
-                    if await self._collection.read(task, session, source, states[task.exporter.name]) in _LINE_IN_DOUBT:
+                    if await self._collection.read(task, session, source, tenant.states[name]) in _LINE_IN_DOUBT:
                         return
         except Exception as error:  # noqa: BLE001 - a task's border: what happens in one database stays there
             for task in left:
+                tenant.had_a_turn.discard(task.exporter.name)
                 self._collection.unread(self._source(task, database), self._clock.monotonic() - began)
                 self._collection.count(self._source(task, database), error)
             left.clear()

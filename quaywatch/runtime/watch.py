@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from .store import Source
 from .sweeping import SWEEP_EVERY, sweep_probe
 from .ticking import Ticks
 from .tools import Tools
-from .tours import Tour
+from .tours import Tour, sharing_visits
 
 PING_EVERY: Final = 15.0
 """Seconds between two pings at most; a target that is read more often is pinged as often."""
@@ -144,13 +143,10 @@ class TargetWatch:
             self._met = True
 
     def _tours(self, driver: Any) -> Iterator[Job]:
-        """One tour for each interval; all of them together make no more visits at a time than they may."""
-        alike: defaultdict[float, list[ExporterTask]] = defaultdict(list)
-        for task in self.watched.exporters:
-            if task.exporter.per is Per.DATABASE:
-                alike[task.every].append(task)
+        """As few tours as their intervals allow; all of them together make no more visits at a time than they may."""
+        per_database = [task for task in self.watched.exporters if task.exporter.per is Per.DATABASE]
         visits = asyncio.Semaphore(self.watched.visits)
-        for every, tasks in alike.items():
+        for every, tasks in sharing_visits(per_database).items():
             yield self._tour(every, self._round(tasks, driver, visits))
 
     def _tour(self, every: float, tour: Tour) -> Job:

@@ -299,21 +299,20 @@ async def test_a_lease_that_is_gone_when_the_turn_comes_stops_the_turn(sharing: 
 
 
 async def test_tenants_are_toured(alone: Bench) -> None:
-    """Per-database exporters run on each database; those of the same interval share a visit."""
+    """Per-database exporters run on each database; those whose intervals divide another's share its visits."""
     cluster = FakeCluster(names=["a", "b"])
-    tasks = [
-        reading(one_level, name, per=Per.DATABASE, every=every) for name, every in [("x", 10), ("y", 10), ("z", 30)]
-    ]
+    intervals = [("v", 10.0), ("w", 10.0), ("x", 20.0), ("y", 25.0), ("z", 50.0)]
+    tasks = [reading(one_level, name, per=Per.DATABASE, every=every) for name, every in intervals]
     await alone.agent.start([watched("db", cluster, *tasks)])
     await asyncio.sleep(9)
     assert sorted(cluster.visits) == ["a", "a", "b", "b"]
-    assert len(matching(alone.everything, SCRAPE_SUCCESS)) == 6
+    assert len(matching(alone.everything, SCRAPE_SUCCESS)) == 10
 
 
 async def test_visits_of_all_tours_together_are_bounded(alone: Bench) -> None:
     """Tours of different intervals share the target's visits."""
     cluster = FakeCluster(names=[f"t{n}" for n in range(20)])
-    tasks = [reading(one_level, f"e{every}", per=Per.DATABASE, every=every) for every in (10.0, 20.0, 30.0)]
+    tasks = [reading(one_level, f"e{every}", per=Per.DATABASE, every=every) for every in (10.0, 11.0, 13.0)]
     await alone.agent.start([watched("db", cluster, *tasks)])
     await asyncio.sleep(60)
     assert cluster.most_inside == 3

@@ -15,6 +15,7 @@ from tests.unit.runtime.fakes import EPOCH, EVENTS, LEVEL, SESSIONS, HandClock, 
 
 LOCKS = Source("db", "locks")
 ACME = Source("db", "queue", "acme")
+OTHER = Source("db", "activity")
 TIGHT = replace(SESSIONS, budget=2)
 
 
@@ -160,21 +161,34 @@ def test_a_failure_does_not_cost_the_place(bench: Bench) -> None:
     """Places of a source that failed stay reserved until it says that they are free."""
     bench.publish(TIGHT(1, "a"), TIGHT(2, "b"))
     bench.store.withdraw(LOCKS)
-    bench.publish(TIGHT(5, "x"), source=ACME)
+    bench.publish(TIGHT(5, "x"), source=OTHER)
     bench.publish(TIGHT(1, "a"), TIGHT(2, "b"))
     assert names(bench, TIGHT) == {"a", "b", "overflow"}
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(Kind.GAUGE, 7), (Kind.UPDOWN, 12), (Kind.COUNTER, 12)])
 def test_one_series_holds_what_is_beyond_the_budget(bench: Bench, kind: Kind, expected: int) -> None:
-    """Row 22: over all databases of the target: the sum of what adds up, the largest of what does not."""
+    """Row 22: over all sources of the target: the sum of what adds up, the largest of what does not."""
     metric = replace(SESSIONS, kind=kind, budget=1)
     bench.publish(metric(1, "a"), metric(5, "b"))
-    bench.publish(metric(7, "b"), source=ACME)
+    bench.publish(metric(7, "c"), source=OTHER)
     (overflow,) = [one for one in matching(bench.store, metric) if ("what", "a") not in one.attributes]
     assert overflow.value == expected
     assert overflow.attributes == (("environment", "prod"), ("otel.metric.overflow", "true"), ("target", "db"))
     assert (overflow.start is not None) == (kind is Kind.COUNTER)
+
+
+def test_a_budget_grows_with_the_tenants(bench: Bench) -> None:
+    """Each database brings fifty places, which others may use; they go with it."""
+    tenants = [Source("db", "queue", f"tenant_{n}") for n in range(3)]
+    for tenant in tenants:
+        bench.publish(TIGHT(1, "a"), source=tenant)
+    most = [TIGHT(1, f"{n}") for n in range(150)]
+    assert bench.publish(*most, source=tenants[0]).dropped == {TIGHT.name: 2}
+    for tenant in tenants[1:]:
+        bench.store.end(tenant)
+    assert bench.publish(*most[:50], source=tenants[0]).dropped == {}
+    assert bench.publish(TIGHT(1, "b"), source=Source("db", "mail", "tenant_0")).dropped == {TIGHT.name: 1}
 
 
 def test_budgets_are_per_target(bench: Bench) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from quaywatch.contract import Per, Reason, Sample
+from quaywatch.contract import ExporterTask, Per, Reason, Sample
 from quaywatch.errors import ConnectError, PermissionDeniedError
 from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TENANTS
 from quaywatch.runtime.collection import Collection
@@ -52,7 +53,7 @@ TASKS = [reading(second, "second", per=Per.DATABASE), reading(first, "first", pe
 class Bench:
     """A tour through a cluster in memory, three visits at a time."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, tasks: Sequence[ExporterTask] = TASKS) -> None:
         self.clock = FakeClock()
         self.meter = Instruments("", self.clock)
         store = Store("", self.clock)
@@ -60,7 +61,7 @@ class Bench:
         self.cluster = FakeCluster(names=list(names))
         self.tour = Tour(
             "db",
-            TASKS,
+            tasks,
             cluster=self.cluster,
             tenants=lambda name: not name.startswith("test_"),
             visits=asyncio.Semaphore(3),
@@ -104,6 +105,46 @@ async def test_state_is_kept_for_each_database() -> None:
     await bench.tour.go()
     assert value(bench.everything, LEVEL, what="a") == 3
     assert value(bench.everything, LEVEL, what="b") == 1
+
+
+MIXED = [reading(first, f"e{every:g}", every=every, per=Per.DATABASE) for every in (10.0, 30.0)]
+
+
+def runs(bench: Bench, exporter: str) -> list[int]:
+    """How often an exporter was run in each database."""
+    return [
+        state[exporter].get("runs", 0) for state in (bench.tour._known[name].states for name in bench.cluster.names)
+    ]
+
+
+async def test_a_longer_interval_goes_along_on_every_so_many_visits() -> None:
+    """The first visit reads everything; later a third of the databases is due on each tour, and each on every third."""
+    bench = Bench(*(f"t{n}" for n in range(60)), tasks=MIXED)
+    await bench.tour.go()
+    assert set(runs(bench, "e30")) == {1}
+    later = []
+    for _ in range(6):
+        await bench.tour.go()
+        later.append(sum(runs(bench, "e30")))
+    steps = [after - before for before, after in pairwise([60, *later])]
+    assert all(10 <= step <= 30 for step in steps)
+    assert set(runs(bench, "e30")) == {3}
+    assert set(runs(bench, "e10")) == {7}
+
+
+async def test_who_could_not_be_read_does_not_wait_for_its_interval() -> None:
+    """A database that could be entered again, or listed again, is read by everyone at once."""
+    bench = Bench(*(f"t{n}" for n in range(9)), tasks=MIXED)
+    bench.cluster.broken |= dict.fromkeys(bench.cluster.names, ConnectError("gone"))
+    await bench.tour.go()
+    bench.cluster.broken.clear()
+    await bench.tour.go()
+    assert {one.value for one in matching(bench.everything, SCRAPE_SUCCESS)} == {1}
+    bench.cluster.listing = ConnectError("refused")
+    await bench.tour.go()
+    bench.cluster.listing = None
+    await bench.tour.go()
+    assert {one.value for one in matching(bench.everything, SCRAPE_SUCCESS)} == {1}
 
 
 async def test_a_vanished_database_ends_with_the_next_tour() -> None:
