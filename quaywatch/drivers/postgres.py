@@ -26,9 +26,12 @@ from .network import cut, revealed
 from .postgres_errors import postgres_errors
 
 _TAG: Final = "/* quaywatch */ "
+_NAME: Final = {"application_name": "quaywatch"}
 _FAREWELL_WITHIN: Final = 0.5
 _SERVER_SHARE: Final = 0.9
 """The server's own statement time-out comes a little before the client's: a slow statement then keeps the session."""
+_STATEMENTS_KEPT: Final = 100
+"""Statements that a session keeps prepared: more than the exporters of a cluster have."""
 _NO_PASSWORD: Final = Secret("")
 _DATABASES: Final = """
 select datname
@@ -73,18 +76,20 @@ class PostgresAddress:
 
     @property
     def limits(self) -> dict[str, str]:
-        """The server settings that bound a read, in milliseconds; compiling one would cost more than running it."""
+        """The server settings that bound a read, in milliseconds; compiling one would cost more than running it.
+
+        ``jit`` itself is asyncpg's to switch, which behind a pooler would leave it off for whoever comes next.
+        """
         return {
-            "jit": "off",
+            "jit_above_cost": "-1",
             "statement_timeout": str(max(1, round(self.answer_within * _SERVER_SHARE * 1000))),
             "lock_timeout": str(max(1, round(self.lock_within * 1000))),
         }
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a session sets when it starts; poolers accept the name alone."""
-        name = {"application_name": "quaywatch"}
-        return name if self.pooled else {**name, "default_transaction_read_only": "on", **self.limits}
+        """What a session sets when it starts: nothing behind a pooler, where it would stay for whoever comes next."""
+        return {} if self.pooled else {**_NAME, "default_transaction_read_only": "on", **self.limits}
 
 
 class PostgresSession:
@@ -133,7 +138,8 @@ class PostgresSession:
                     password=password,
                     database=address.database,
                     ssl=address.ssl or "prefer",
-                    statement_cache_size=0,
+                    # Unnamed statements are parsed twice; a pooler in transaction mode takes no others.
+                    statement_cache_size=0 if address.pooled else _STATEMENTS_KEPT,
                     server_settings=address.settings,
                 )
         self._version = _version_number(self._line.get_server_version())
@@ -174,7 +180,7 @@ class PostgresSession:
         if not self._address.pooled:
             return [dict(record) for record in await line.fetch(sql, *arguments)]
         # No transaction object of asyncpg's: it would roll back, and wait for that, after our deadline has fired.
-        await line.execute("; ".join(["begin read only", *_set_local(self._address.limits)]))
+        await line.execute("; ".join(["begin read only", *_set_local({**_NAME, **self._address.limits})]))
         try:
             rows: list[Row] = [dict(record) for record in await line.fetch(sql, *arguments)]
         except asyncpg.PostgresError:

@@ -8,7 +8,7 @@ withdraws it, so an old value is never shown as a fresh one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -30,6 +30,8 @@ OVERFLOW: Final = ("otel.metric.overflow", "true")
 
 _COUNTING: Final = (Kind.COUNTER, Kind.HISTOGRAM)
 _Key = tuple[str, Attributes]
+_Own = tuple[str, tuple[str, ...]]
+"""A sample's metric and attributes: its identity within its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,16 @@ class _Reading:
 
 @dataclass(slots=True)
 class _Kept:
-    """All that is remembered of one source; ``places`` are the identities that the budgets let in."""
+    """All that is remembered of one source.
+
+    ``keys`` are the identities of its last reading, made once for as long as a series lives; ``places`` those that the
+    budgets let in.
+    """
 
     attributes: Attributes
     reading: _Reading | None = None
     read_at: float | None = None
+    keys: dict[_Own, _Key] = field(default_factory=dict)
     places: set[_Key] = field(default_factory=set)
     counts: dict[_Key, _Count] = field(default_factory=dict)
 
@@ -112,8 +119,8 @@ class Store:
             read_at: when it began, in the clock's monotonic seconds.
             every: the source's interval in seconds; past three of them the reading is no longer exported.
         """
-        found, duplicates = self._identified(source, samples)
         kept = self._of(source)
+        found, duplicates = self._identified(source, kept, samples)
         beyond = self._place(source, kept, found)
         kept.counts = self._counted(kept.counts, found)
         series = tuple(_series(key, found[key], kept.counts) for key in found if key in kept.places)
@@ -165,14 +172,16 @@ class Store:
     def _pairs(self, source: Source) -> list[tuple[str, str]]:
         return [("environment", self._environment), ("target", source.target), ("database", source.database)]
 
-    def _identified(self, source: Source, samples: Iterable[Sample]) -> tuple[dict[_Key, Sample], int]:
+    def _identified(self, source: Source, kept: _Kept, samples: Iterable[Sample]) -> tuple[dict[_Key, Sample], int]:
         """The samples by identity, and how many had one that was there already."""
+        known, kept.keys = kept.keys, {}
         pairs = self._pairs(source)
         found: dict[_Key, Sample] = {}
         duplicates = 0
         for sample in samples:
-            own = zip(sample.metric.attributes, sample.attributes, strict=True)
-            if found.setdefault((sample.metric.name, named([*pairs, *own])), sample) is not sample:
+            own = (sample.metric.name, sample.attributes)
+            key = kept.keys[own] = known.get(own) or _key(sample, pairs)
+            if found.setdefault(key, sample) is not sample:
                 duplicates += 1
         return found, duplicates
 
@@ -205,8 +214,10 @@ class Store:
                 counts[key] = _count(known.get(key), sample.value, sample.start, now)
         return counts
 
-    def _summed(self, target: str, beyond: Iterable[Sample]) -> dict[str, Series]:
+    def _summed(self, target: str, beyond: Sequence[Sample]) -> dict[str, Series]:
         """One overflow series for each metric that has samples beyond its budget."""
+        if not beyond:
+            return {}
         attributes = named([("environment", self._environment), ("target", target), OVERFLOW])
         sums: dict[str, Series] = {}
         for sample in beyond:
@@ -234,6 +245,11 @@ class Store:
         for kept in self._kept.values():
             if kept.read_at is not None:
                 yield Series(SNAPSHOT_AGE, kept.attributes, now - kept.read_at)
+
+
+def _key(sample: Sample, pairs: Iterable[tuple[str, str]]) -> _Key:
+    """A sample's identity: these pairs of its source, and its own."""
+    return (sample.metric.name, named([*pairs, *zip(sample.metric.attributes, sample.attributes, strict=True)]))
 
 
 def _series(key: _Key, sample: Sample, counts: Mapping[_Key, _Count]) -> Series:
