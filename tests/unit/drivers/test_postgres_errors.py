@@ -144,12 +144,12 @@ def test_the_version_is_unknown_before_the_first_answer() -> None:
 
 
 def test_a_pooler_gets_no_settings_it_would_refuse() -> None:
-    """Behind a pooler a session sets its name alone."""
-    assert PostgresAddress(host="h", pooled=True).settings == {"application_name": "quaywatch"}
+    """Behind a pooler a session sets nothing that would outlast its transactions."""
+    assert PostgresAddress(host="h", pooled=True).settings == {}
     assert PostgresAddress(host="h").settings["default_transaction_read_only"] == "on"
 
 
 def test_the_server_gives_up_a_little_before_the_client() -> None:
     """A slow statement ends on the server, so that the session survives it."""
     limits = PostgresAddress(host="h", answer_within=2.0, lock_within=0.1).limits
-    assert limits == {"jit": "off", "statement_timeout": "1800", "lock_timeout": "100"}
+    assert limits == {"jit_above_cost": "-1", "statement_timeout": "1800", "lock_timeout": "100"}
