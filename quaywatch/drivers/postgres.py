@@ -27,7 +27,6 @@ from .postgres_errors import postgres_errors
 
 _TAG: Final = "/* quaywatch */ "
 _NAME: Final = {"application_name": "quaywatch"}
-_NAME: Final = {"application_name": "quaywatch"}
 _FAREWELL_WITHIN: Final = 0.5
 _SERVER_SHARE: Final = 0.9
 """The server's own statement time-out comes a little before the client's: a slow statement then keeps the session."""
