@@ -139,6 +139,16 @@ def test_text_that_is_no_unicode_or_needs_escapes_is_shown(meter: FakeMeter) -> 
     assert 'channel="a\ufffd"' in text
 
 
+def test_a_page_is_made_of_nothing_but_its_own_series(meter: FakeMeter) -> None:
+    """Whatever stood on the page before: the next one is that of a new agent with the same series."""
+    held = Held([series(AGE, 1, channel="a"), series(AGE, 2, channel="b")])
+    show = exposition(held, {}, meter)
+    show()
+    held.content = [series(AGE, 3, channel="b"), series(JOBS, 4, channel="b"), series(RUNS, 5, outcome="x")]
+    assert show() == exposition(held, {}, meter)()
+    assert 'channel="a"' not in show()[0].decode()
+
+
 async def test_the_page_can_be_made_beside_the_loop(meter: FakeMeter) -> None:
     """The text of many series is the same from a thread."""
     show = exposition(Held(many(2000)), {}, meter)
