@@ -23,8 +23,9 @@ _SEVERITIES: Final = {
     "error": SeverityNumber.ERROR,
     "critical": SeverityNumber.FATAL,
 }
+_NAME: Final = "event.name"
 # Told by the record itself: the span that is current gives the ids.
-_TOLD_ELSEWHERE: Final = frozenset({"event", "level", "timestamp", "trace_id", "span_id"})
+_TOLD_ELSEWHERE: Final = frozenset({"event", "level", "timestamp", "trace_id", "span_id", _NAME})
 _RENAMED: Final = {"exception": "exception.stacktrace"}
 
 
@@ -46,6 +47,7 @@ class Logs:
             severity_number=_SEVERITIES.get(level, SeverityNumber.UNSPECIFIED),
             severity_text=level,
             body=readable(str(event.get("event", ""))),
+            event_name=event.get(_NAME),
             attributes={
                 _RENAMED.get(name, name): _attribute(value)
                 for name, value in event.items()

@@ -24,6 +24,7 @@ from quaywatch.runtime.catalogue import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIM
 from quaywatch.runtime.clock import Clock, SystemClock
 from quaywatch.runtime.history import History
 from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.notices import Notices
 from quaywatch.runtime.server import Sources, StatusServer
 from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
@@ -158,7 +159,14 @@ class Frame:
             ready=self._ready,
             metrics=Exposition(self._series, self._resource, self._instruments).page,
         )
-        return StatusServer(sources, host=http.listen.host, port=http.listen.port, token=http.token)
+        listen, notices = http.listen, self._notices()
+        return StatusServer(sources, host=listen.host, port=listen.port, token=http.token, notices=notices)
+
+    def _notices(self) -> Notices | None:
+        table = self.settings.telemetry.http.notices
+        if table is None:
+            return None
+        return Notices(table.token, table.restore_tests, self._instruments, self._clock)
 
 
 def _around(settings: Settings) -> Settings:

@@ -318,6 +318,18 @@ class OtlpTable(Table):
         return self
 
 
+class NoticesTable(Table):
+    """What others may tell the agent: deployments at /v1/deployments, restore tests at /v1/restore-tests."""
+
+    token: SecretText = Field(
+        description="what a sender must bring as `Authorization: Bearer ...`",
+        examples=["${env:QUAYWATCH_NOTICES_TOKEN}"],
+    )
+    restore_tests: AbsolutePath | None = Field(
+        default=None, description="the file in which restore tests are kept; a target of kind backup reads it"
+    )
+
+
 class PageTable(Table):
     """The agent's own page: status, health and metrics."""
 
@@ -326,6 +338,9 @@ class PageTable(Table):
     )
     token: SecretText | None = Field(
         default=None, description="what a reader must bring as `Authorization: Bearer ...`"
+    )
+    notices: NoticesTable | None = Field(
+        default=None, description="what others may tell: deployments and restore tests; nothing if unset"
     )
 
     @model_validator(mode="after")

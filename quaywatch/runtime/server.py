@@ -13,6 +13,7 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 from .history import Status
+from .notices import LONGEST, Notices
 from .status_page import CONTENT_POLICY, render
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,12 +53,20 @@ class StatusServer:
         host: address to listen on.
         port: 0 takes a free one.
         token: what a reader has to show, as ``Authorization: Bearer`` or ``?token=``; health and readiness stay open.
+        notices: who takes what others tell, with a token of its own; without it there is nobody to tell.
     """
 
     def __init__(
-        self, sources: Sources, *, host: str = "127.0.0.1", port: int = 9464, token: Secret | None = None
+        self,
+        sources: Sources,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 9464,
+        token: Secret | None = None,
+        notices: Notices | None = None,
     ) -> None:
         self._sources = sources
+        self._notices = notices
         self._host = host
         self._port = port
         self._token = token
@@ -95,7 +104,7 @@ class StatusServer:
             await runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._guarded])
+        application = web.Application(middlewares=[self._guarded], client_max_size=LONGEST)
         application.add_routes(
             [
                 web.get("/", self._page),
@@ -105,6 +114,8 @@ class StatusServer:
                 web.get("/readyz", self._readiness),
             ]
         )
+        if self._notices is not None:
+            application.add_routes([web.post(path, handler) for path, handler in self._notices.handlers.items()])
         return application
 
     @web.middleware
@@ -119,13 +130,11 @@ class StatusServer:
         return answer
 
     def _admits(self, request: web.Request) -> bool:
-        if self._token is None:
-            return True
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            shown = request.query.get("token", "")
-        wanted = _revealed(self._token)
-        return bool(wanted) and hmac.compare_digest(shown.strip().encode(errors="replace"), wanted)
+        bearer = shown if scheme.lower() == "bearer" else ""
+        if self._notices is not None and request.path in self._notices.handlers:
+            return _shows(bearer, self._notices.token)
+        return self._token is None or _shows(bearer or request.query.get("token", ""), self._token)
 
     async def _page(self, _request: web.Request) -> web.Response:
         return web.Response(text=render(self._sources.status()), content_type="text/html")
@@ -144,6 +153,11 @@ class StatusServer:
     async def _readiness(self, _request: web.Request) -> web.Response:
         ready = self._sources.ready()
         return web.Response(text="ready\n" if ready else "starting\n", status=200 if ready else 503)
+
+
+def _shows(shown: str, token: Secret) -> bool:
+    wanted = _revealed(token)
+    return bool(wanted) and hmac.compare_digest(shown.strip().encode(errors="replace"), wanted)
 
 
 def _revealed(token: Secret) -> bytes:
