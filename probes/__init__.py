@@ -6,8 +6,10 @@ from typing import Any
 
 from quaywatch.contract import Probe
 
+from .browser_login import PROBE as BROWSER_LOGIN
+from .browser_order_create import PROBE as BROWSER_ORDER_CREATE
 from .order_create import PROBE as ORDER_CREATE
 from .stock_reserve import PROBE as STOCK_RESERVE
 
-PROBES: tuple[Probe[Any, Any], ...] = (ORDER_CREATE, STOCK_RESERVE)
+PROBES: tuple[Probe[Any, Any], ...] = (ORDER_CREATE, STOCK_RESERVE, BROWSER_LOGIN, BROWSER_ORDER_CREATE)
 """Every probe that comes in the box."""

@@ -54,7 +54,7 @@ async def placed(
     """
     alive = [order for order in await orders.marked(odoo, tx.mark) if order.state != "cancel"]
     values = {} if alive else {**await _values(odoo, wanted, tx.mark), **values}
-    _undo_by_mark(odoo, tx, freed)  # before the call: Odoo may commit although its answer never arrives
+    undo_by_mark(odoo, tx, freed)  # before the call: Odoo may commit although its answer never arrives
     return alive[0] if alive else await _created(odoo, wanted, values)
 
 
@@ -114,7 +114,7 @@ async def confirmed(odoo: Odoo, order: orders.Order) -> orders.Order:
     return await orders.act(odoo, order, "action_confirm", orders.CONFIRMED)
 
 
-def _undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None) -> None:
+def undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None = None) -> None:
     """Undo whatever bears the mark: also an order whose create was answered by nobody."""
     janitor = odoo.janitor()
 

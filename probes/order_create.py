@@ -33,10 +33,15 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
         order = await placing.confirmed(odoo, order)
     if options.expect_picking:
         async with tx.step("picking"):
-            await _has_delivery(odoo, order)
+            await has_delivery(odoo, order)
 
 
-async def _has_delivery(odoo: Odoo, order: orders.Order) -> None:
+async def has_delivery(odoo: Odoo, order: orders.Order) -> None:
+    """Nothing, when a confirmed order has a live delivery.
+
+    Raises:
+        WrongResultError: when it has none, or a cancelled one.
+    """
     states = await orders.pickings(odoo, order)
     if not states:
         raise WrongResultError(

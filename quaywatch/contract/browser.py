@@ -15,8 +15,8 @@ class SignIn:
     ``accepted`` appears after a good login, each of ``refused`` after a bad one, with what that means.
     """
 
-    login: str
-    password: str
+    login_field: str
+    password_field: str
     accepted: str
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,6 +47,10 @@ class Page(Protocol):
 
     async def wait(self, *selectors: str) -> str:
         """Wait until an element matches one of these, hidden or not, and answer which; of several the first named."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until the page has no question to its server under way, and none follows."""
         ...
 
     async def click(self, selector: str) -> None:

@@ -22,6 +22,7 @@ from .browser_errors import browser_errors
 from .browser_events import PageEvents, bare
 from .browser_evidence import Store, file_name
 from .browser_propagation import Propagation
+from .browser_quiet import Quiet
 from .browser_recording import Recording
 from .browser_settings import BrowserSettings, Site
 from .credential import Credential
@@ -55,6 +56,7 @@ class SitePage:
         self._credential = credential
         self._recording = recording
         self._within = within
+        self._quiet = Quiet(raw)
         self._run = self._step = trace_context.get_current()
         raw.set_default_timeout(within * 1000)
 
@@ -86,10 +88,10 @@ class SitePage:
             AuthError: when the login is refused.
         """
         with self._credential.trial() as password:
-            await self.fill(form.login, self._site.login)
-            await self.fill(form.password, password)
+            await self.fill(form.login_field, self._site.login)
+            await self.fill(form.password_field, password)
             with self._verb("log in"):
-                await self._raw.locator(form.password).first.press("Enter")
+                await self._raw.locator(form.password_field).first.press("Enter")
             found = await self.wait(*form.refused, form.accepted)
             if found in form.refused:
                 raise AuthError(f"{self._site.url}: {form.refused[found]}", remedy="check login and password")
@@ -102,6 +104,13 @@ class SitePage:
         with self._verb(what):
             async with deadline(self._within, what):
                 return await self._found(selectors)
+
+    async def settle(self) -> None:
+        """Wait until the page has no question to its server under way, and none follows."""
+        what = "wait for answers to the page"
+        with self._verb(what):
+            async with deadline(self._within, what):
+                await self._quiet.settled()
 
     async def click(self, selector: str) -> None:
         """Click the first element that matches, when it can be clicked."""

@@ -46,10 +46,10 @@ class Recording:
         return await self._page.screenshot(mask=masked, timeout=PICTURE_WITHIN * 1000)
 
     async def trace(self, secrets: Sequence[str]) -> bytes:
-        """The trace, empty before `start`; neither these secrets nor the session's cookies are in it."""
+        """The trace, empty before `start`; neither these secrets nor cookies that scripts may not see are in it."""
         if not self._started:
             return b""
-        cookies = [cookie["value"] for cookie in await self._context.cookies()]
+        cookies = [cookie["value"] for cookie in await self._context.cookies() if cookie["httpOnly"]]
         with tempfile.TemporaryDirectory(prefix="trace-", dir=self._directory) as directory:
             path = Path(directory) / "trace.zip"
             await self._context.tracing.stop(path=path)

@@ -1,0 +1,163 @@
+"""Odoo's web client, as its user sees it: what differs between the versions stands in one table.
+
+Selectors are Playwright's. Odoo keeps hidden copies of buttons and lists in its pages, so most say ``:visible``.
+Versions between two of the table look like the older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from quaywatch.contract import Odoo, Page, SignIn, Transaction
+from quaywatch.drivers.deadline import deadline
+from quaywatch.errors import FaultError, PermissionDeniedError, QuaywatchError
+
+LOGOUT_WITHIN: Final = 3.0
+"""Seconds for logging out."""
+_ACCESS: Final = "Access Error"
+_REFUSED: Final[Mapping[str, str]] = {
+    "p.alert.alert-danger": "login or password is wrong",
+    "input[name=totp_token]": "it asks for a second factor, which a probe does not have",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selectors:
+    """Where things are in one version.
+
+    ``tab`` is the tab of a form that shows a field, by the name of the tab and that of the field. ``dialog`` is there
+    when the server refused something, ``title`` says in a word what. ``saved`` is there when a form holds nothing new.
+    """
+
+    ready: str = ".o_main_navbar"
+    dialog: str
+    title: str
+    option: str
+    tab: str
+    saved: str
+    product: str
+    new_order: str
+    order: str
+
+
+_14: Final = Selectors(
+    dialog=".modal:visible :is(.o_dialog_warning, .o_error_detail, .o_dialog_error)",
+    title=".modal:visible .modal-title",
+    option=".ui-autocomplete .ui-menu-item a:visible",
+    tab="//a[@href=concat('#', //div[contains(@class,'tab-pane')][.//*[@name='{field}']]/@id)]",
+    saved=".o_form_view.o_form_readonly",
+    product="product_id",
+    new_order="/web#action=sale.action_quotations_with_onboarding&model=sale.order&view_type=form",
+    order="/web#id={id}&model=sale.order&view_type=form",
+)
+_16: Final = replace(
+    _14,
+    dialog=".o_dialog :is(p[role=alert], .o_error_detail), .o_error_dialog",
+    title=".o_dialog .modal-title",
+    option=".o-autocomplete--dropdown-item:visible",
+    tab=".o_notebook a.nav-link[name={tab}]",
+    saved=".o_form_status_indicator_buttons.invisible",
+    product="product_template_id",
+)
+_18: Final = replace(
+    _16, new_order="/odoo/action-sale.action_quotations_with_onboarding/new", order="/odoo/sale.order/{id}"
+)
+_VERSIONS: Final[Mapping[int, Selectors]] = {14: _14, 16: _16, 18: _18}
+
+
+def selectors_of(version: int) -> Selectors:
+    """The selectors of a version; those of the oldest one for anything older."""
+    return _VERSIONS[max((known for known in _VERSIONS if known <= version), default=min(_VERSIONS))]
+
+
+@asynccontextmanager
+async def web_client(odoo: Odoo, tx: Transaction) -> AsyncIterator[Client]:
+    """The web client, not yet logged in to; a session that ends well is logged out of."""
+    selectors = selectors_of(await odoo.version())
+    async with odoo.browser().page(tx.mark) as page:
+        client = Client(page, selectors, odoo.database)
+        yield client
+        with suppress(QuaywatchError):
+            async with deadline(LOGOUT_WITHIN, "log out"):
+                await page.open("/web/session/logout")
+
+
+class Client:
+    """A page of the web client.
+
+    Args:
+        page: the page.
+        at: where things are.
+        database: which one to log in to.
+    """
+
+    def __init__(self, page: Page, at: Selectors, database: str) -> None:
+        self.page = page
+        self.at = at
+        self._database = database
+
+    async def sign_in(self) -> None:
+        """Log in, until the menu is there.
+
+        Raises:
+            AuthError: when the login is refused, or asks for a second factor.
+        """
+        await self.page.open(f"/web/login?db={self._database}")
+        form = SignIn(
+            login_field="input[name=login]",
+            password_field="input[name=password]",
+            accepted=self.at.ready,
+            refused=_REFUSED,
+        )
+        await self.page.sign_in(form)
+
+    async def show(self, path: str, *seen: str) -> None:
+        """Load a path, until one of these is seen."""
+        await self.page.open(path)
+        await self.see(*seen)
+
+    async def see(self, *selectors: str) -> str:
+        """Wait for one of these, and answer which.
+
+        Raises:
+            PermissionDeniedError: when Odoo shows that the user may not.
+            FaultError: when Odoo shows any other error.
+        """
+        found = await self.page.wait(self.at.dialog, *selectors)
+        if found != self.at.dialog:
+            return found
+        title = (await self.page.text(self.at.title)).strip()
+        error = PermissionDeniedError if title == _ACCESS else FaultError
+        raise error(f"Odoo shows an error in a dialog: {title}")
+
+    async def click(self, selector: str) -> None:
+        """Click, as soon as it is there."""
+        await self.see(selector)
+        await self.page.click(selector)
+
+    async def fill(self, selector: str, text: str) -> None:
+        """Fill a field, as soon as it is there."""
+        await self.see(selector)
+        await self.page.fill(selector, text)
+
+    async def choose(self, selector: str, typed: str, option: str) -> None:
+        """Type into a field, take the first option offered that has a text, and let Odoo fill in what follows."""
+        await self.fill(selector, typed)
+        await self.click(f'{self.at.option}:has-text("{_quoted(option)}")')
+        await self.page.settle()  # a form that is saved before is not valid yet
+
+    async def turn_to(self, tab: str, field: str) -> None:
+        """Turn to the tab of a form that shows a field."""
+        await self.click(self.at.tab.format(tab=tab, field=field))
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def field(name: str, within: str = "") -> str:
+    """Where something is typed into a field of a form, or of a part of it."""
+    return f"{within} :is([name={name}] input, input[name={name}])".strip()
