@@ -8,8 +8,21 @@ from quaywatch.contract import Probe
 
 from .browser_login import PROBE as BROWSER_LOGIN
 from .browser_order_create import PROBE as BROWSER_ORDER_CREATE
+from .label_print import PROBE as LABEL_PRINT
+from .login import PROBE as LOGIN
 from .order_create import PROBE as ORDER_CREATE
+from .portal_lookup import PROBE as PORTAL_LOOKUP
+from .shipment_confirm import PROBE as SHIPMENT_CONFIRM
 from .stock_reserve import PROBE as STOCK_RESERVE
 
-PROBES: tuple[Probe[Any, Any], ...] = (ORDER_CREATE, STOCK_RESERVE, BROWSER_LOGIN, BROWSER_ORDER_CREATE)
+PROBES: tuple[Probe[Any, Any], ...] = (
+    ORDER_CREATE,
+    STOCK_RESERVE,
+    LABEL_PRINT,
+    SHIPMENT_CONFIRM,
+    PORTAL_LOOKUP,
+    LOGIN,
+    BROWSER_LOGIN,
+    BROWSER_ORDER_CREATE,
+)
 """Every probe that comes in the box."""

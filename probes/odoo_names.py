@@ -36,6 +36,8 @@ GROUPS = Name("res.users", ("groups_id", "group_ids"))
 """The groups of a user: renamed in 19."""
 STORABLE = Name("product.product", ("is_storable", "detailed_type", "type"))
 """Whether stock of a product is kept: ``type`` says it on 14, ``detailed_type`` on 15 to 17, ``is_storable`` since."""
+ZPL_TEMPLATE = Name("product.label.layout", ("zpl_template",))
+"""The layout of ZPL labels that the form for labels lets choose: since 17."""
 LABEL_FORM = "product.label.layout"
 """The form that label reports take their copies from: since 15. Before, a report prints one label for each record."""
 

@@ -96,6 +96,11 @@ async def erase(janitor: Odoo, order: Order) -> int:
     return len(pickings) + 1
 
 
+async def is_shipped(odoo: Odoo, order: Order) -> bool:
+    """Whether a delivery of an order was validated, so that Odoo keeps both for ever."""
+    return "done" in await pickings(odoo, order)
+
+
 async def _cancelled_pickings(janitor: Odoo, order: Order) -> list[int]:
     """The order's deliveries, made sure to be cancelled."""
     if not order.pickings:

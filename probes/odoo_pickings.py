@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from quaywatch.contract import Odoo
-from quaywatch.errors import WrongResultError
+from quaywatch.errors import ConfigError, WrongResultError
 
-from .odoo_names import RESERVED, certainly_called
+from .odoo_names import DONE, PICKED, RESERVED, called, certainly_called
 from .odoo_orders import PICKING, Order
 
 MOVE: Final = "stock.move"
 LINE: Final = "stock.move.line"
+_WITHOUT_ASKING: Final = {"skip_sms": True, "skip_backorder": True, "skip_immediate": True}
+"""Keys that keep the validation from answering with a wizard instead of doing it; harmless where unknown."""
 TOLERANCE: Final = 0.0001
 """Quantities are floats, rounded by their unit."""
 
@@ -106,6 +108,45 @@ async def reserve(odoo: Odoo, order: Order) -> Picking:
         what = f"the delivery is {after.state} and {after.reserved:g} of {after.demand:g} reserved after action_assign"
         raise WrongResultError(what)
     return after
+
+
+async def require_from(odoo: Odoo, picking: Picking, place: int) -> None:
+    """Nothing, if a delivery takes its goods from this place, or from one inside it.
+
+    Raises:
+        ConfigError: when it takes some from elsewhere.
+    """
+    elsewhere = [("picking_id", "=", picking.id), "!", ("location_id", "child_of", place)]
+    lines = await odoo.call(LINE, "search_count", elsewhere)
+    if lines:
+        raise ConfigError(
+            f"{lines} of {picking.lines} lines of the delivery take goods from another place than {place}"
+        )
+
+
+async def ship(odoo: Odoo, picking: Picking) -> None:
+    """Validate a delivery, all that is wanted of it moved.
+
+    Raises:
+        WrongResultError: when it is not done afterwards, or something else was moved.
+    """
+    done = await certainly_called(odoo, DONE)
+    picked = {name: True for name in [await called(odoo, PICKED)] if name}
+    for move in await _moves(odoo, picking.id):
+        await odoo.call(MOVE, "write", [move["id"]], {done: move["product_uom_qty"], **picked})
+    answer = await odoo.call(PICKING, "button_validate", [picking.id], context=_WITHOUT_ASKING)
+    (row,) = await odoo.call(PICKING, "search_read", [("id", "=", picking.id)], fields=["state"])
+    if row["state"] != "done":
+        why = "a wizard asks back" if isinstance(answer, dict) else "the call reported no error"
+        raise WrongResultError(f"the delivery is {row['state']} after button_validate: {why}")
+    await _require_moved(odoo, picking, done)
+
+
+async def _require_moved(odoo: Odoo, picking: Picking, done: str) -> None:
+    domain = [("picking_id", "=", picking.id), ("state", "=", "done")]
+    moved = sum(move[done] for move in await odoo.call(MOVE, "search_read", domain, fields=[done]))
+    if abs(moved - picking.demand) > TOLERANCE:
+        raise WrongResultError(f"{moved:g} of {picking.demand:g} were moved by a delivery that is done")
 
 
 async def require_freed(odoo: Odoo, order: Order) -> None:

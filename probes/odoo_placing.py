@@ -38,7 +38,13 @@ class Wanted:
 
 
 async def placed(
-    odoo: Odoo, wanted: Wanted, tx: Transaction, *, freed: Afterwards | None = None, **values: Any
+    odoo: Odoo,
+    wanted: Wanted,
+    tx: Transaction,
+    *,
+    freed: Afterwards | None = None,
+    ships: bool = False,
+    **values: Any,
 ) -> orders.Order:
     """The run's order, not yet confirmed: a new one, unless an attempt of the same tick left one alive.
 
@@ -50,11 +56,12 @@ async def placed(
         wanted: what is ordered.
         tx: the run.
         freed: what must be true of the cancelled order, looked at before it is erased.
+        ships: whether the run validates the delivery, which Odoo then keeps with its order; else both are erased.
         values: of more fields of the order.
     """
     alive = [order for order in await orders.marked(odoo, tx.mark) if order.state != "cancel"]
     values = {} if alive else {**await _values(odoo, wanted, tx.mark), **values}
-    undo_by_mark(odoo, tx, freed)  # before the call: Odoo may commit although its answer never arrives
+    undo_by_mark(odoo, tx, freed, ships=ships)  # before the call: Odoo may commit although its answer never arrives
     return alive[0] if alive else await _created(odoo, wanted, values)
 
 
@@ -114,7 +121,7 @@ async def confirmed(odoo: Odoo, order: orders.Order) -> orders.Order:
     return await orders.act(odoo, order, "action_confirm", orders.CONFIRMED)
 
 
-def undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None = None) -> None:
+def undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None = None, *, ships: bool = False) -> None:
     """Undo whatever bears the mark: also an order whose create was answered by nobody."""
     janitor = odoo.janitor()
 
@@ -128,7 +135,8 @@ def undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None = None) -
 
     async def erase(janitor: Odoo) -> None:
         for order in await orders.marked(janitor, tx.mark):
-            await orders.erase(janitor, order)
+            if not (ships and await orders.is_shipped(janitor, order)):
+                await orders.erase(janitor, order)
 
     if janitor is not None:
         tx.undo("erase", lambda: erase(janitor))

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -18,6 +18,7 @@ from .credential import Credential
 from .deadline import deadline
 from .http import Exchanges, HttpAddress, HttpAnswer, HttpServer, refuse_gateway
 from .odoo_json2 import Json2
+from .odoo_web import Form, WebSession
 from .odoo_xmlrpc import XmlRpc
 
 _JSON2_SINCE: Final = 19
@@ -89,6 +90,8 @@ class OdooServer:
         self._http = http or HttpServer(place)
         # A visitor without a cookie leaves a session's file at each visit before Odoo 16.
         self._visitor = http or HttpServer(replace(place, cookies=True))
+        # One to work in, and one for logging in alone, so that this throws nobody out.
+        self._web, self._entrance = (http or HttpServer(replace(place, cookies=True)) for _ in range(2))
         self._browser = browser
         self._version: int | None = None
         self._fields: dict[str, frozenset[str]] = {}
@@ -97,6 +100,9 @@ class OdooServer:
         credential = Credential(address.api_key or address.password, monotonic=monotonic)
         self._xmlrpc = XmlRpc(self._http, **who, credential=credential)
         self._json2 = Json2(self._http, **who, key=credential) if address.api_key else None
+        password = Credential(address.password, monotonic=monotonic) if address.api_key else credential
+        self._session = WebSession(self._web, **who, password=password)
+        self._log_ins = WebSession(self._entrance, **who, password=password)
 
     @property
     def database(self) -> str:
@@ -145,6 +151,41 @@ class OdooServer:
             self._fields[model] = frozenset(await self._ask_fields(model))
         return self._fields[model]
 
+    async def log_in(self) -> int:
+        """Log in over RPC, whatever is remembered of earlier times; the user's id.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        async with deadline(self._address.answer_within, f"{self._address.where}: log-in over RPC"):
+            return await (await self._transport()).log_in()
+
+    async def log_in_web(self) -> int:
+        """Open a web session with the password, in place of the last one opened so; the user's id, as the session says.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        async with deadline(self._address.answer_within, f"{self._address.where}: log-in to the web"):
+            return await self._log_ins.log_in()
+
+    async def report(
+        self, name: str, records: Sequence[int] = (), *, form: Form = "pdf", options: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """What a report prints, from a web session that is opened with the password and kept.
+
+        Args:
+            name: the report's ``report_name``.
+            records: the ids of what it is printed of.
+            form: a PDF, plain text such as ZPL, or the page that the PDF is made of.
+            options: what a form of Odoo's would hand to the report.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds; also when the answer is of another type, or empty.
+        """
+        async with deadline(self._address.answer_within, f"{self._address.where}: the report {name}"):
+            return await self._session.report(name, records, form, options)
+
     async def get(self, path: str) -> HttpAnswer:
         """The answer to a visitor's GET, whatever its status; nobody is logged in, and all visits are one session.
 
@@ -169,7 +210,7 @@ class OdooServer:
 
     async def close(self) -> None:
         """Let go of every connection; never raises, and is done after half a second at most."""
-        await asyncio.gather(self._visitor.close(), self._http.close())
+        await asyncio.gather(*(one.close() for one in (self._http, self._visitor, self._web, self._entrance)))
 
     async def _transport(self) -> XmlRpc | Json2:
         wanted = self._address.transport

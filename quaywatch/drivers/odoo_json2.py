@@ -70,6 +70,18 @@ class Json2:
             result = self._result(answer)
         return result[0] if single else result
 
+    async def log_in(self) -> int:
+        """The id of the user that the key belongs to; each call logs in with it, this one as well.
+
+        Raises:
+            TargetError: mapped from the HTTP status or the network.
+        """
+        context = await self.execute("res.users", "context_get", (), {})
+        uid = context.get("uid") if isinstance(context, Mapping) else None
+        if not isinstance(uid, int):
+            raise ParseError(f"{self._where}: the answer to a log-in is no user id")
+        return uid
+
     def _headers(self, key: str) -> dict[str, str]:
         return {
             "Authorization": f"bearer {key}",

@@ -60,6 +60,16 @@ class XmlRpc:
         with self._credential.trial() as text:
             return await self._execute(uid, text, model, method, arguments, keywords)
 
+    async def log_in(self) -> int:
+        """Log in, also where the user's id is known already; it is the answer.
+
+        Raises:
+            TargetError: mapped from the fault, the HTTP status or the network.
+        """
+        async with self._logging_in:
+            self._uid = await self._log_in()
+            return self._uid
+
     async def _execute(
         self, uid: int, text: str, model: str, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,18 @@ class CannedOdoo:
     def janitor(self) -> Odoo | None:
         """Nobody may delete."""
         return None
+
+    async def log_in(self) -> int:
+        """Nobody asks for it."""
+        raise NotImplementedError
+
+    async def log_in_web(self) -> int:
+        """Nobody asks for it."""
+        raise NotImplementedError
+
+    async def report(self, name: str, records: Sequence[int] = (), *, form: str = "pdf", options: Any = None) -> bytes:
+        """Nobody asks for it."""
+        raise NotImplementedError
 
     def browser(self) -> Browser:
         """There is none."""

@@ -109,6 +109,18 @@ class FakeOdoo:
         """No probe over RPC visits a page."""
         raise AssertionError(path)
 
+    async def log_in(self) -> int:
+        """Nobody asks for it."""
+        raise NotImplementedError
+
+    async def log_in_web(self) -> int:
+        """Nobody asks for it."""
+        raise NotImplementedError
+
+    async def report(self, name: str, records: Sequence[int] = (), *, form: str = "pdf", options: Any = None) -> bytes:
+        """Nobody asks for it."""
+        raise NotImplementedError
+
     def browser(self) -> Browser:
         """There is none."""
         raise ConfigError("no browser")
