@@ -25,7 +25,7 @@ class FrozenAtCreate(OdooServer):
     """The driver of an Odoo that is frozen at the moment when the order is to be created."""
 
     def __init__(self, server: Odoo, world: World, thaw: ExitStack) -> None:
-        super().__init__(address(server, answer_within=3.0))
+        super().__init__(address(server, answer_within=1.5))
         self._world = world
         self._thaw = thaw
 
