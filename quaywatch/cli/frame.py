@@ -24,13 +24,14 @@ from quaywatch.runtime.catalogue import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIM
 from quaywatch.runtime.clock import Clock, SystemClock
 from quaywatch.runtime.history import History
 from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.maintenance import Maintenance
 from quaywatch.runtime.notices import Notices
 from quaywatch.runtime.server import Sources, StatusServer
 from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
 
 from .browsing import plan_browser
-from .plan import plan, plan_leases, plan_otlp
+from .plan import plan, plan_leases, plan_maintenance, plan_otlp
 from .readiness import acted_on, looked_at
 
 WORK_WITHIN: Final = 6.0
@@ -65,6 +66,7 @@ class Frame:
         self._store = Store(settings.environment, self._clock)
         self._series = Everything(self._store, self._instruments)
         self._history = History(self._clock, version=__version__)
+        self._maintenance = Maintenance(plan_maintenance(settings))
         self._leases = plan_leases(settings, self._instruments, self._clock)
         self._browser = plan_browser(settings)
         self._watched: Sequence[Watched] = ()
@@ -106,6 +108,7 @@ class Frame:
         configure_logging(settings.telemetry.log.level, settings.telemetry.log.format)
         self.settings = settings
         self._watched = plan(settings, self._browser)
+        self._maintenance.take(plan_maintenance(settings))
         await self._agent.replan(self._watched)
 
     async def stop(self, *, end_series: bool = False) -> None:
@@ -139,6 +142,7 @@ class Frame:
             on_state=self._history.note_state,
             on_run=self._history.note_run,
             on_left=self._history.forget,
+            maintenance=self._maintenance,
         )
 
     def _ready(self) -> bool:
@@ -174,4 +178,6 @@ def _around(settings: Settings) -> Settings:
     telemetry = settings.telemetry.model_copy(update={"log": None})
     lease = settings.lease_target
     targets = {} if lease is None else {lease: settings.targets[lease]}
-    return replace(settings, targets=targets, exporters={}, probes={}, telemetry=telemetry, files=frozenset())
+    return replace(
+        settings, targets=targets, exporters={}, probes={}, maintenance=(), telemetry=telemetry, files=frozenset()
+    )

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
 from otel_config.environment import OtlpFile
 from quaywatch.config import Settings
-from quaywatch.config.tables import AnyTarget, BackupTable, HttpTable, OdooTable, PostgresTable, RedisTable, Table
+from quaywatch.config.maintenance import DAYS, WeeklyTable, WindowTable
+from quaywatch.config.tables import (
+    AnyTarget,
+    BackupTable,
+    HttpTable,
+    KubernetesTable,
+    OdooTable,
+    PostgresTable,
+    RedisTable,
+    Table,
+)
 from quaywatch.contract import Meter, Target, Watched
 from quaywatch.drivers.backup_command import Command, CommandReports
 from quaywatch.drivers.backup_reports import Parse, parse_pgbackrest, parse_plain, parse_walg
@@ -17,11 +29,14 @@ from quaywatch.drivers.backup_s3 import ObjectPrefix, ObjectReports
 from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpServer
+from quaywatch.drivers.kubernetes import KubernetesLease, LeaseAddress
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
 from quaywatch.runtime.clock import Clock
+from quaywatch.runtime.kube_leases import KubernetesLeases
 from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
+from quaywatch.runtime.maintenance import Mode, Weekly, Window
 from quaywatch.secret import Secret
 
 from .browsing import plan_browser, web_client
@@ -40,8 +55,12 @@ def plan(settings: Settings, browser: WarmBrowser | None = None) -> tuple[Watche
 
 def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
     """Who decides on shared targets; nobody has to when no target can hold a lease or none is wanted."""
-    name = settings.lease_target
-    if settings.lease is None or name is None:
+    lease, name = settings.lease, settings.lease_target
+    if lease is not None and lease.kubernetes is not None:
+        store = KubernetesLease(_lease_address(lease.kubernetes))
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        return KubernetesLeases(store, identity=identity, ttl=lease.ttl, meter=meter, clock=clock)
+    if lease is None or name is None:
         return AlwaysHeld()
     table = settings.targets[name]
     if not isinstance(table, PostgresTable):
@@ -50,10 +69,40 @@ def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
     return PostgresLeases(
         lambda: PostgresSession(address),
         installation=settings.installation,
-        ttl=settings.lease.ttl,
+        ttl=lease.ttl,
         meter=meter,
         clock=clock,
     )
+
+
+def _lease_address(table: KubernetesTable) -> LeaseAddress:
+    address = LeaseAddress(name=table.name, namespace=table.namespace, url=table.url)
+    return replace(
+        address,
+        token_file=str(table.token_file or address.token_file),
+        ca_file=str(table.ca_file or address.ca_file),
+    )
+
+
+def plan_maintenance(settings: Settings) -> tuple[Window, ...]:
+    """The windows in which probes are not run, or alarm nobody."""
+    return tuple(map(_window, settings.maintenance))
+
+
+def _window(table: WindowTable) -> Window:
+    return Window(
+        name=table.name,
+        mode=Mode(table.mode),
+        targets=table.targets,
+        probes=table.probes,
+        begins=table.begins.timestamp() if table.begins else None,
+        ends=table.ends.timestamp() if table.ends else None,
+        weekly=_weekly(table.weekly) if table.weekly else None,
+    )
+
+
+def _weekly(table: WeeklyTable) -> Weekly:
+    return Weekly(frozenset(map(DAYS.index, table.days)), table.begins, table.ends, table.timezone)
 
 
 def plan_otlp(settings: Settings) -> OtlpFile:
@@ -91,8 +140,12 @@ def open_driver(table: AnyTarget, browser: WarmBrowser) -> Any:
 def _watched(name: str, table: AnyTarget, settings: Settings, browser: WarmBrowser) -> Watched:
     target = Target(name, table.kind, settings.environment, table.reach)
     exporters, probes = settings.exporters[name], settings.probes[name]
-    tasks = [(task.exporter.name, task.options, task.every, task.deadline) for task in exporters]
-    tasks += [(task.probe.name, task.options, task.every, task.deadline) for task in probes]
+    tasks: list[tuple[object, ...]] = [
+        (task.exporter.name, task.options, task.every, task.deadline) for task in exporters
+    ]
+    tasks += [
+        (task.probe.name, task.options, task.every, task.deadline, task.attempts, task.suspect_after) for task in probes
+    ]
     watched = Watched(
         target, lambda: open_driver(table, browser), exporters, probes, fingerprint=_fingerprint(target, table, *tasks)
     )

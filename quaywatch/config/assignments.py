@@ -25,6 +25,7 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 from .browser_table import BrowserTable
+from .maintenance import WindowTable
 from .sentences import refusal
 from .tables import (
     AnyTarget,
@@ -127,6 +128,21 @@ class ProbeTable(AssignedTable):
     """One probe's table."""
 
     targets: Annotated[tuple[Text, ...], Field(min_length=1)]
+    attempts: Annotated[Whole, Field(ge=1, le=5)] = Field(
+        default=1, description="how often a run that fails is tried in all, each time undone; 1 tries nothing again"
+    )
+    suspect_after: Seconds | None = Field(
+        default=None,
+        description="seconds after which it is asked why a step is slow; a third of the deadline if unset",
+    )
+
+    @model_validator(mode="after")
+    def _attempts_end_in_time(self) -> ProbeTable:
+        if self.attempts > 1 and self.attempts * self.deadline >= self.every:
+            raise refusal("attempts", "attempts", attempts=self.attempts, deadline=f"{self.deadline:g}")
+        if self.suspect_after is not None and self.suspect_after >= self.deadline:
+            raise refusal("suspect_after", "suspect_after", deadline=f"{self.deadline:g}")
+        return self
 
 
 class FileTable(Table):
@@ -142,6 +158,9 @@ class FileTable(Table):
     )
     exporters: Table = Table()
     probes: Table = Table()
+    maintenance: tuple[WindowTable, ...] = Field(
+        default=(), description="windows in which probes are not run, or alarm nobody"
+    )
     telemetry: OrDefault[TelemetryTable] = Field(default_factory=TelemetryTable, description="how everything leaves")
     browser: OrDefault[BrowserTable] = Field(
         default_factory=BrowserTable, description="the browser of the probes that need one"

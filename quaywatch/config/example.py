@@ -80,9 +80,18 @@ def _entry(name: str, field: FieldInfo) -> Iterator[_Line]:
     if table is None or get_origin(field.annotation) is Mapping:  # its names are the user's
         yield _scalar(name, field)
         return
+    if get_origin(field.annotation) is tuple:
+        yield from _list_of_one(name, field, table)
+        return
     switched_off = field.default is None and not issubclass(table, ProbeTable)
     block = [(f"{name}:", field.description or ""), *_indented(_rows(table), 2)]
     yield from ((f"# {text}" if switched_off else text, comment) for text, comment in block)
+
+
+def _list_of_one(name: str, field: FieldInfo, table: type[Table]) -> Iterator[_Line]:
+    yield f"# {name}:", field.description or ""
+    for number, (text, comment) in enumerate(_rows(table)):
+        yield f"#   {'-' if number == 0 else ' '} {text}", comment
 
 
 def _scalar(name: str, field: FieldInfo) -> _Line:

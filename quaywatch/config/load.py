@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from quaywatch.contract import ExporterTask, ProbeTask
 from quaywatch.errors import ConfigError
 
-from .assignments import AssignedTable, ExporterTable, FileTable, file_table
+from .assignments import ExporterTable, FileTable, ProbeTable, file_table
 from .document import Document, read_document
 from .faults import Fault, FaultyFileError, Key, TextRule
 from .places import allowed_keys, key_in_file
@@ -132,6 +132,7 @@ def _settings(table: FileTable, exporters: Exporters, probes: Probes, files: fro
         targets=table.targets,
         exporters={name: tuple(_exporters_of(name, table, exporters)) for name in table.targets},
         probes={name: tuple(_probes_of(name, table, probes)) for name in table.targets},
+        maintenance=table.maintenance,
         telemetry=table.telemetry,
         lease=table.lease,
         browser=table.browser,
@@ -149,6 +150,13 @@ def _exporters_of(target: str, table: FileTable, exporters: Exporters) -> Iterat
 
 def _probes_of(target: str, table: FileTable, probes: Probes) -> Iterator[ProbeTask]:
     for name, probe in probes.items():
-        assigned: AssignedTable | None = getattr(table.probes, name)
+        assigned: ProbeTable | None = getattr(table.probes, name)
         if assigned is not None and assigned.enabled and target in (assigned.targets or ()):
-            yield ProbeTask(probe, assigned.options, assigned.every, assigned.deadline)
+            yield ProbeTask(
+                probe,
+                assigned.options,
+                assigned.every,
+                assigned.deadline,
+                assigned.attempts,
+                assigned.suspect_after,
+            )

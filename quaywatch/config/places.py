@@ -44,8 +44,8 @@ def allowed_keys(place: Key, model: type[Table]) -> tuple[str, ...]:
 
 
 def fields_of(table: type[Table]) -> list[tuple[str, FieldInfo]]:
-    """The fields of a table in the order for a reader: a target's kind first, what all targets have last."""
-    fields = list(table.model_fields.items())
+    """The keys of a table in the order for a reader: a target's kind first, what all targets have last."""
+    fields = [(field.alias or name, field) for name, field in table.model_fields.items()]
     if issubclass(table, TargetTable):
         fields.sort(key=lambda item: (item[0] != "kind", item[0] in TargetTable.model_fields))
     return fields

@@ -154,12 +154,26 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "ca_file": _says("{path} cannot be used ({why}); a file of PEM certificates is expected"),
     "ca_unused": _says("ca_file is of no use with tls: {tls}; tls: verify is expected beside it"),
     "key_pair": _says("cert_file and key_file belong together; both or neither are expected"),
-    "pattern_empty": _says("an empty pattern matches no database; a name or a pattern such as shop_* is expected"),
+    "pattern_empty": _says("an empty pattern matches nothing; a name or a pattern such as shop_* is expected"),
     "header": lambda facts: f"{shown(facts['given'])} is no name of a header; letters, digits and dashes are expected",
     "twice": _says("{name} stands here twice; each name once is expected"),
     "lease_pooled": _says("{target} is pooled: behind a pooler a lease belongs to nobody; another target is expected"),
     "backup_needs": _says("with source {source} nothing is told; {needed} is expected"),
     "backup_unused": _says("{name} is of no use with source {source}; one source and its keys are expected"),
+    "lease_twice": _says("target and kubernetes are two places for one lease; one of them is expected"),
+    "attempts": _says(
+        "{attempts} attempts of {deadline} s each do not end before the next turn; less than every is expected in all"
+    ),
+    "suspect_after": _says("a step is cut off at the deadline ({deadline} s); fewer seconds are expected"),
+    "moment": lambda facts: (
+        f"{shown(facts['given'])} is no time with an offset; one such as 2026-12-01T22:00:00+01:00 is expected"
+    ),
+    "clock": lambda facts: f"{shown(facts['given'])} is no time of day; HH:MM is expected, in quotes, 24:00 at most",
+    "zone": lambda facts: (
+        f"{shown(facts['given'])} is no known time zone; a name such as Europe/Berlin or UTC is expected"
+    ),
+    "empty_window": _says("the window ends where it begins, or before; a later end is expected"),
+    "unbounded_window": _says("it is not said when the window is; from and until, or weekly, are expected"),
     "spool": _says("{path} is not an absolute path; an absolute path is expected"),
 }
 """Every kind of fault that a value can have, and how it is told."""

@@ -10,6 +10,7 @@ from typing import Any
 from quaywatch.contract import Exporter, ExporterTask, Probe, ProbeTask
 
 from .browser_table import BrowserTable
+from .maintenance import WindowTable
 from .tables import AnyTarget, LeaseTable, PostgresTable, TelemetryTable
 
 Exporters = Mapping[str, Exporter[Any, Any, Any]]
@@ -30,6 +31,7 @@ class Settings:
     """What each target's exporters are, by the target's name."""
     probes: Mapping[str, tuple[ProbeTask, ...]]
     """What each target's probes are, by the target's name."""
+    maintenance: tuple[WindowTable, ...]
     telemetry: TelemetryTable
     lease: LeaseTable | None
     """None when there is nobody to share with."""
@@ -38,8 +40,8 @@ class Settings:
 
     @property
     def lease_target(self) -> str | None:
-        """The target that holds the lease: the named one, else the first that can; None where there is none."""
-        if self.lease is None:
+        """The target that holds the lease: the named one, else the first that can; None where no target does."""
+        if self.lease is None or self.lease.kubernetes is not None:
             return None
         if self.lease.target is not None:
             return self.lease.target

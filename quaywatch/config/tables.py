@@ -31,6 +31,7 @@ from .values import (
     CaFile,
     HeaderName,
     ListenText,
+    ObjectName,
     Pattern,
     Port,
     Seconds,
@@ -368,11 +369,26 @@ class TelemetryTable(Table):
 # --- lease ------------------------------------------------------------------------------------------------------------
 
 
+class KubernetesTable(Table):
+    """A Lease object of Kubernetes; a pod finds everything else by itself."""
+
+    name: ObjectName = Field(default="quaywatch", description="its name")
+    namespace: ObjectName | None = Field(default=None, description="its namespace; the pod's own if unset")
+    url: Url = Field(default="https://kubernetes.default.svc", description="address of the API server")
+    token_file: AbsolutePath | None = Field(default=None, description="bearer token; the service account's if unset")
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="authorities to trust; the service account's if unset"
+    )
+
+
 class LeaseTable(Table):
     """Where agents agree on who works on shared targets."""
 
     target: Text | None = Field(
         default=None, description="a target of kind postgres, not pooled; the first such one if unset"
+    )
+    kubernetes: Annotated[KubernetesTable | None, BeforeValidator(empty_is_default)] = Field(
+        default=None, description="a Lease object instead of a target; empty for one named quaywatch"
     )
     ttl: Annotated[Seconds, Field(ge=3)] = Field(
         default=15.0, description="seconds after which a dead agent's work is taken over"
@@ -387,6 +403,12 @@ class LeaseTable(Table):
         if _tables(info)[target].get("pooled") is True:
             raise refusal("lease_pooled", target=target)
         return target
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> LeaseTable:
+        if self.target is not None and self.kubernetes is not None:
+            raise refusal("lease_twice", "kubernetes")
+        return self
 
 
 def must_be_target(name: str, kind: TargetKind, info: ValidationInfo) -> None:

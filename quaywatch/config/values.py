@@ -34,6 +34,8 @@ Seconds = Annotated[Number, Field(gt=0)]
 Port = Annotated[Whole, Field(ge=1, le=_HIGHEST_PORT)]
 Text = Annotated[str, Field(min_length=1)]
 TargetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A name of an object in Kubernetes."""
 Installation = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,39}$")]
 
 
@@ -119,7 +121,7 @@ def _pattern(value: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-"""A shell pattern for names of databases."""
+"""A shell pattern for names."""
 
 
 def _header(value: str) -> str:

@@ -137,6 +137,7 @@ class ContendedLeases(ABC):
         while True:
             self._wake.clear()
             asking, self._asking = self._asking, []
+            began = self._clock.monotonic()
             try:
                 async with deadline(self._ttl / 3, "the keeper of the leases"):
                     beat = await self._beat(self._wanted)
@@ -145,7 +146,7 @@ class ContendedLeases(ABC):
             except Exception as error:  # noqa: BLE001 - a task's border: a defect here must not end the contention
                 await self._cut_off(error)
             else:
-                self._answered(beat)
+                self._answered(beat, began)
             finally:
                 _tell(asking)
             await self._pause()
@@ -156,8 +157,9 @@ class ContendedLeases(ABC):
             async with asyncio.timeout(beat):
                 await self._wake.wait()
 
-    def _answered(self, beat: Beat) -> None:
-        self._last_beat = self._clock.monotonic()
+    def _answered(self, beat: Beat, began: float) -> None:
+        """Take an answer; what it grants is granted from when it was asked for."""
+        self._last_beat = began
         self._cut_off_since = None
         self._locked = beat.held & self._wanted
         self._refused = self._wanted - beat.held

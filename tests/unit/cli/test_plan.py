@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from otel_config.environment import OtlpFile, otlp_settings
-from quaywatch.cli.plan import plan, plan_leases, plan_otlp, postgres_address
+from quaywatch.cli.plan import plan, plan_leases, plan_maintenance, plan_otlp, postgres_address
 from quaywatch.config import Settings, load_text
 from quaywatch.config.tables import PostgresTable
 from quaywatch.contract import Reach, Watched
@@ -18,7 +19,9 @@ from quaywatch.drivers.postgres import PostgresCluster
 from quaywatch.drivers.redis import RedisServer
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.kube_leases import KubernetesLeases
 from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases
+from quaywatch.runtime.maintenance import Mode, Weekly
 from quaywatch.secret import Secret
 from tests.unit.config.registry import EXPORTERS, PROBES
 
@@ -98,12 +101,43 @@ def test_tls_is_made_as_it_is_said(tls: str, mode: ssl.VerifyMode | None) -> Non
 
 
 def test_leases_are_where_the_settings_say() -> None:
-    """At a server, or nowhere for an agent that is alone."""
+    """At a server, in a Lease object of Kubernetes, or nowhere for an agent that is alone."""
     clock = SystemClock()
     meter = Instruments("test", clock)
     assert isinstance(plan_leases(settings(), meter, clock), PostgresLeases)
+    assert isinstance(plan_leases(settings(rest="lease: {kubernetes: {}}"), meter, clock), KubernetesLeases)
     assert isinstance(plan_leases(settings(rest="lease: none"), meter, clock), AlwaysHeld)
     assert isinstance(plan_leases(settings("\n  cache: {kind: redis, host: c}\n"), meter, clock), AlwaysHeld)
+
+
+MAINTENANCE = """
+maintenance:
+  - name: move
+    targets: [erp]
+    probes: ["order*"]
+    mode: mute
+    from: 2026-12-01T22:00:00+01:00
+    until: "2026-12-02T01:00:00Z"
+  - name: nightly
+    weekly: {days: [saturday, sunday], from: 22:30, until: "01:00", timezone: Europe/Berlin}
+"""
+
+
+def test_maintenance_reaches_the_runtime() -> None:
+    """Dates as Unix time, hours as minutes, days from Monday; what is not said is everything, and skipped."""
+    move, nightly = plan_maintenance(settings(rest=MAINTENANCE))
+    assert (move.name, move.mode, move.targets, move.probes) == ("move", Mode.MUTE, ("erp",), ("order*",))
+    assert (move.begins, move.ends, move.weekly) == (1796158800, 1796173200, None)
+    assert (nightly.mode, nightly.targets, nightly.begins) == (Mode.SKIP, ("*",), None)
+    assert nightly.weekly == Weekly(frozenset({5, 6}), 22 * 60 + 30, 60, ZoneInfo("Europe/Berlin"))
+
+
+def test_what_is_said_of_a_probes_attempts_reaches_the_runtime() -> None:
+    """And a target whose probe has another number of attempts is another target."""
+    rest = "probes:\n  order: {targets: [erp], partner: 1, deadline: 5, attempts: %d, suspect_after: 2}"
+    two, three = (planned(settings(rest=rest % attempts))["erp"] for attempts in (2, 3))
+    assert (two.probes[0].attempts, two.probes[0].suspect_after) == (2, 2)
+    assert two.fingerprint != three.fingerprint
 
 
 def test_what_the_file_says_about_otlp_is_handed_on() -> None:
