@@ -58,6 +58,13 @@ TENANTS = Metric(
     "Databases of the target that per-database exporters visit.",
     ("target",),
 )
+TOUR_DURATION = Metric(
+    "quaywatch.tour.duration",
+    Kind.GAUGE,
+    "s",
+    "How long the last tour through the target's databases took; one longer than its interval leaves turns out.",
+    ("target", "job"),
+)
 SCHEDULE_MISSED = Metric(
     "quaywatch.schedule.missed",
     Kind.COUNTER,
@@ -240,6 +247,7 @@ METRICS: tuple[Metric, ...] = (
     SCRAPE_ERROR,
     SNAPSHOT_AGE,
     TENANTS,
+    TOUR_DURATION,
     SCHEDULE_MISSED,
     CARDINALITY_DROPPED,
     LEASE_HELD,

@@ -11,7 +11,7 @@ from zlib import crc32
 from quaywatch.contract import Cluster, ExporterTask, Meter, Reason
 from quaywatch.errors import TargetError
 
-from .catalogue import TENANTS
+from .catalogue import TENANTS, TOUR_DURATION
 from .clock import Clock
 from .collection import Collection
 from .store import Source
@@ -74,6 +74,11 @@ class Tour:
         self._tours = 0
         self._known: dict[str, _Tenant] = {}
 
+    @property
+    def label(self) -> str:
+        """What a tour is called among the jobs of its target."""
+        return f"tour.{self._every:g}s"
+
     async def go(self) -> None:
         """One tour: find the databases and visit them all.
 
@@ -93,10 +98,12 @@ class Tour:
         async with asyncio.TaskGroup() as group:
             for database in found:
                 group.create_task(self._visit(database))
+        self._meter.set(TOUR_DURATION, self._clock.monotonic() - began, self._target, self.label)
 
     def _lost(self, error: TargetError, duration: float) -> None:
         """The databases could not be listed: nothing of what was read before holds, and each exporter failed once."""
         self._meter.clear(TENANTS, self._target)
+        self._meter.clear(TOUR_DURATION, self._target, self.label)
         for tenant in self._known.values():
             tenant.had_a_turn.clear()
         for task in self._tasks:

@@ -150,7 +150,7 @@ class TargetWatch:
             yield self._tour(every, self._round(tasks, driver, visits))
 
     def _tour(self, every: float, tour: Tour) -> Job:
-        return self._job(f"tour.{every:g}s", every, lambda _: tour.go())
+        return self._job(tour.label, every, lambda _: tour.go())
 
     def _round(self, tasks: list[ExporterTask], driver: Any, visits: asyncio.Semaphore) -> Tour:
         return Tour(

@@ -11,7 +11,7 @@ import pytest
 
 from quaywatch.contract import ExporterTask, Per, Reason, Sample
 from quaywatch.errors import ConnectError, PermissionDeniedError
-from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TENANTS
+from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TENANTS, TOUR_DURATION
 from quaywatch.runtime.collection import Collection
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.store import Store
@@ -193,6 +193,7 @@ async def test_after_a_time_out_the_next_exporter_gets_a_new_session() -> None:
     assert bench.cluster.visits.count("slow") == 2
     assert bench.success("a") == (1, 1)
     assert bench.clock.monotonic() == pytest.approx(0.5 + 3.0 + 0.5)
+    assert value(bench.everything, TOUR_DURATION, job="tour.10s") == pytest.approx(4.0)
 
 
 async def test_databases_that_cannot_be_listed_are_all_unread() -> None:
@@ -205,6 +206,7 @@ async def test_databases_that_cannot_be_listed_are_all_unread() -> None:
     assert (bench.success("a"), bench.success("b")) == ((0, 0), (0, 0))
     assert value(bench.everything, SCRAPE_ERROR, exporter="first", reason=Reason.CONNECT) == 1
     assert value(bench.everything, TENANTS) is None
+    assert value(bench.everything, TOUR_DURATION) is None
     assert len(matching(bench.everything, SNAPSHOT_AGE)) == 4
     bench.cluster.listing = None
     await bench.tour.go()
