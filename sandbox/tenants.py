@@ -55,6 +55,7 @@ ROWS: Mapping[str, tuple[int, str]] = {
         JOBS,
         f"""md5(n::text) as uuid, 'Export an order' as name, 'queue.job' as model_name, '_test_job' as method_name,
         {_STATES} as state, {_CHANNEL} as channel, (n % 3 = 0 and n > 930)::int as retry, 5 as max_retries,
+        case when n between 931 and 945 then 'odoo.exceptions.UserError' end as exc_name,
         10 as priority, made as date_created, made + interval '20 seconds' as date_enqueued,
         case when n <= 960 then made + interval '21 seconds' end as date_started,
         case when n <= 930 then made + interval '23 seconds' end as date_done,
@@ -108,6 +109,10 @@ ROWS: Mapping[str, tuple[int, str]] = {
     ),
 }
 """For each table how many rows are made, and what in the n-th is not as in the first row that Odoo itself made."""
+# As if its crons had run all along: they are due one after the other, and none is due yet.
+_CRONS = f"""
+update ir_cron set lastcall = {_NOW} - interval '1 minute', nextcall = {_NOW} + id * interval '2 hours';
+"""
 # What is there says what else a row needs; a column that an edition does not have is passed over.
 _FILL = """
 insert into {table}
@@ -172,7 +177,11 @@ def _make_template(server: Postgres, edition: Edition) -> None:
     sql(server, tables.read_text(), name)
     there = counts(server, name)
     filled = [_fill(table, *made) for table, made in ROWS.items() if table in there]
-    sql(server, "\n".join(["set session_replication_role = replica;", *filled, "vacuum (analyze, freeze);"]), name)
+    sql(
+        server,
+        "\n".join(["set session_replication_role = replica;", *filled, _CRONS, "vacuum (analyze, freeze);"]),
+        name,
+    )
     grants.grant(server, name)
     sql(server, f"alter database {name} is_template true")
 
@@ -184,7 +193,7 @@ def _fill(table: str, count: int, values: str) -> str:
 def _tables(server: Postgres, edition: Edition) -> Path:
     """A dump of an Odoo database's tables that are kept, with what Odoo put into them; made once per machine."""
     kept = sorted(_AROUND | grants.declared().keys())
-    version = hashlib.sha256(" ".join(kept).encode()).hexdigest()[:12]
+    version = hashlib.sha256(" ".join([odoo.template(edition).name, *kept]).encode()).hexdigest()[:12]
     home = cache.built(f"{edition.name}-tables", version, partial(_dump_tables, server, edition, kept))
     return home / "tables.sql"
 
