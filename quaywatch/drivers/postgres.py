@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import asyncpg
 
@@ -33,6 +33,9 @@ _SERVER_SHARE: Final = 0.9
 _STATEMENTS_KEPT: Final = 100
 """Statements that a session keeps prepared: more than the exporters of a cluster have."""
 _NO_PASSWORD: Final = Secret("")
+_OVER_TLS: Final = "select ssl from pg_catalog.pg_stat_ssl where pid = pg_backend_pid()"
+_NO_ENTRY: Final = "28000"
+"""What the server says, among other cases, to who comes without TLS where it is demanded."""
 _DATABASES: Final = """
 select datname
   from pg_catalog.pg_database
@@ -51,7 +54,7 @@ class PostgresAddress:
         user: the role; needs ``pg_monitor`` for most of what is read.
         password: read anew at each connect.
         database: where cluster-wide reads happen.
-        ssl: how TLS is made and verified; None takes TLS where the server offers it, unverified.
+        ssl: how TLS is made and verified; None takes TLS where the server offers it, unverified; False goes without.
         pooled: behind a pooler in transaction mode: each read is a transaction that sets its own limits.
         connect_within: seconds for connecting and logging in.
         answer_within: seconds for one read, waiting for the kept session included.
@@ -63,7 +66,7 @@ class PostgresAddress:
     user: str = "quaywatch"
     password: Secret = _NO_PASSWORD
     database: str = "postgres"
-    ssl: ssl.SSLContext | None = None
+    ssl: ssl.SSLContext | Literal[False] | None = None
     pooled: bool = False
     connect_within: float = 3.0
     answer_within: float = 5.0
@@ -137,7 +140,7 @@ class PostgresSession:
                     user=address.user,
                     password=password,
                     database=address.database,
-                    ssl=address.ssl or "prefer",
+                    ssl="prefer" if address.ssl is None else address.ssl,
                     # Unnamed statements are parsed twice; a pooler in transaction mode takes no others.
                     statement_cache_size=0 if address.pooled else _STATEMENTS_KEPT,
                     server_settings=address.settings,
@@ -197,6 +200,7 @@ class PostgresCluster:
         self._address = address
         self._kept = Kept(self._connect, monotonic=monotonic)
         self._version = 0
+        self._offers_tls = True
 
     @property
     def database(self) -> str:
@@ -249,8 +253,7 @@ class PostgresCluster:
         Raises:
             TargetError: within ``connect_within`` seconds when it cannot be made.
         """
-        session = PostgresSession(replace(self._address, database=database))
-        await session.connect()
+        session = await self._visitor(database)
         try:
             yield session
             await session.leave()
@@ -265,6 +268,19 @@ class PostgresCluster:
         session = PostgresSession(self._address)
         await session.connect()
         self._version = session.version
+        if self._address.ssl is None and not self._address.pooled:  # of a pooler it is the line behind that is told of
+            self._offers_tls = any(row["ssl"] for row in await session.fetch(_OVER_TLS))
+        return session
+
+    async def _visitor(self, database: str) -> PostgresSession:
+        """A session that does not ask for TLS anew where the kept one was not offered any: a third of the way in."""
+        address = self._address if self._offers_tls else replace(self._address, ssl=False)
+        session = PostgresSession(replace(address, database=database))
+        try:
+            await session.connect()
+        except TargetError as error:
+            self._offers_tls = self._offers_tls or error.code == _NO_ENTRY
+            raise
         return session
 
 

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
-from quaywatch.errors import ConnectError
+from quaywatch.errors import AuthError, ConnectError
 from quaywatch.secret import Secret
 from sandbox.parts import postgres
 from sandbox.process import Services, until
@@ -27,6 +27,7 @@ class Encrypted:
     server: postgres.Postgres
     authority: trustme.CA
     log: Callable[[], str]
+    data: Path
 
     def cluster(self, tls: ssl.SSLContext | None) -> PostgresCluster:
         """A driver of it."""
@@ -42,11 +43,12 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     postgres.prepare(None)
     services, authority = Services(tmp_path_factory.mktemp("tls")), trustme.CA()
     server = postgres.start(services, None, None)
-    _give_certificate(authority, services.state / postgres.PRIMARY / "data")
+    data = services.state / postgres.PRIMARY / "data"
+    _give_certificate(authority, data)
     postgres.sql(server, "alter system set ssl = on")
     postgres.sql(server, "select pg_reload_conf()")
     assert until(lambda: postgres.sql(server, "show ssl") == "on", within=10)
-    yield Encrypted(server, authority, services.log(postgres.PRIMARY).read_text)
+    yield Encrypted(server, authority, services.log(postgres.PRIMARY).read_text, data)
     services.stop_all()
 
 
@@ -88,3 +90,30 @@ async def test_visits_over_tls_leave_no_complaint_in_the_log(encrypted: Encrypte
             await visit.fetch("select 1")
     assert encrypted.log()[before:] == ""
     await cluster.close()
+
+
+async def test_a_server_that_comes_to_demand_tls_is_found_out_by_one_visit(encrypted: Encrypted) -> None:
+    """Visits do without what was not offered when the cluster was met, until one of them is refused for it."""
+    cluster = encrypted.cluster(None)
+    _set(encrypted, "off", "host")
+    assert await cluster.fetch(TLS) == [{"ssl": False}]
+    _set(encrypted, "on", "hostssl")
+    with pytest.raises(AuthError):
+        await _over_tls(cluster)
+    assert await _over_tls(cluster)
+    await cluster.close()
+
+
+async def _over_tls(cluster: PostgresCluster) -> bool:
+    async with cluster.visit("postgres") as visit:
+        (row,) = await visit.fetch(TLS)
+    return bool(row["ssl"])
+
+
+def _set(encrypted: Encrypted, tls: str, kind: str) -> None:
+    """Offer TLS or not, and let those in who come like this."""
+    rules = encrypted.data / "pg_hba.conf"
+    rules.write_text(f"{kind} all quaywatch 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 scram-sha-256\n")
+    postgres.sql(encrypted.server, f"alter system set ssl = {tls}")
+    postgres.sql(encrypted.server, "select pg_reload_conf()")
+    assert until(lambda: postgres.sql(encrypted.server, "show ssl") == tls, within=10)
