@@ -3,6 +3,7 @@
 A server needs its release's libraries and nothing else of it, so its packages are unpacked and not configured.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -40,9 +41,9 @@ def prepare(_progress: object) -> None:
         list(pool.map(programs, SUITES))
 
 
-def start(services: Services, major: int) -> Postgres:
-    """Start a primary of this major version."""
-    return start_primary(services, f"postgres-{major}", programs(major))
+def start(services: Services, major: int, settings: Mapping[str, str] | None = None) -> Postgres:
+    """Start a primary of this major version; `settings` go before the usual ones."""
+    return start_primary(services, f"postgres-{major}", programs(major), settings)
 
 
 def start_standby(services: Services, major: int, primary: Postgres) -> Postgres:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from exporters import (
+    EXPORTERS,
     postgres_activity,
     postgres_archive_backlog,
     postgres_archiver,
@@ -22,28 +23,29 @@ from exporters import (
     postgres_wal,
     postgres_wraparound,
 )
+from quaywatch.contract import Per, TargetKind
 from quaywatch.errors import PermissionDeniedError
 from sandbox.parts import postgres
 from sandbox.parts.postgres import Postgres, session, sql
-from sandbox.process import Services, until
+from sandbox.process import Services
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Any]]]
 
+_SETTINGS = {"archive_mode": "on", "max_prepared_transactions": "5", "autovacuum": "off"}
 _ORDERS = """
 create table orders as select id, 0 as state from generate_series(1, 200000) id;
 create index on orders (id);
 """
 
+_OURS = "select count(*) from pg_stat_activity where application_name = 'quaywatch'"
+_COMMITS = "postgresql.transaction.commits"
+
 
 @pytest.fixture(scope="module")
 def server(services: Services) -> Postgres:
     """A primary that archives (to nowhere), allows prepared transactions, and has a tenant ``acme``."""
-    primary = postgres.start(services, None, None)
-    sql(primary, "alter system set archive_mode = on; alter system set archive_command = 'false'")
-    sql(primary, "alter system set max_prepared_transactions = 5; alter system set autovacuum = off")
-    services.stop(postgres.PRIMARY)
-    services.resume(postgres.PRIMARY)
-    assert until(lambda: postgres._answers(primary), within=30)
+    primary = postgres.start_primary(services, postgres.PRIMARY, postgres.INSTALLED, _SETTINGS)
+    sql(primary, "alter system set archive_command = 'false'; select pg_reload_conf()")
     sql(primary, f"create database acme owner {postgres.ODOO_ROLE}")
     sql(primary, _ORDERS, "acme")
     sql(primary, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
@@ -175,6 +177,34 @@ async def test_ids_in_use_are_a_small_share_of_a_fresh_cluster(server: Postgres,
     found = await read(postgres_wraparound.EXPORTER, await connect(server))
     assert 0 < found["postgresql.wraparound.utilization", "template0", "transaction"] < 0.001
     assert found["postgresql.wraparound.transaction.age", "acme"] > 0
+
+
+async def test_everything_is_read_over_one_connection(server: Postgres, connect: Any, read: Read) -> None:
+    """Row 16: whatever is read of the cluster as a whole, and however many tenants it has."""
+    cluster = await connect(server)
+    whole = [one for one in EXPORTERS if one.reads is TargetKind.POSTGRES and one.per is Per.TARGET and one.on]
+    assert len(whole) > 10
+    before = int(sql(server, _OURS))
+    for exporter in whole:
+        await read(exporter, cluster)
+    assert int(sql(server, _OURS)) == before == 1
+
+
+async def test_counters_start_where_statistics_were_reset(server: Postgres, connect: Any) -> None:
+    """Row 23: of the tenant whose statistics were reset, at the moment that PostgreSQL says, and of no other."""
+    cluster, exporter = await connect(server), postgres_databases.EXPORTER
+
+    async def starts() -> dict[str, float | None]:
+        samples = exporter.collect(cluster, exporter.options(), exporter.state())
+        return {sample.attributes[0]: sample.start async for sample in samples if sample.metric.name == _COMMITS}
+
+    before = await starts()
+    sql(server, "select pg_stat_reset()", "acme")
+    after = await starts()
+    moment = sql(server, "select extract(epoch from stats_reset) from pg_stat_database where datname = 'acme'")
+    assert after["acme"] == pytest.approx(float(moment), abs=0.001)
+    assert before["acme"] != after["acme"]
+    assert before["postgres"] == after["postgres"]
 
 
 async def test_a_vacuum_shows_while_it_runs(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
@@ -12,9 +13,16 @@ from typing import Any
 import pytest
 
 import exporters
+from exporters import (
+    postgres_activity,
+    postgres_checkpoints,
+    postgres_horizon,
+    postgres_replication,
+    postgres_wraparound,
+)
 from quaywatch.contract import Exporter, Per
 from quaywatch.drivers.postgres import PostgresCluster
-from sandbox.parts import postgres, postgres_versions
+from sandbox.parts import postgres_versions
 from sandbox.parts.postgres import ODOO_ROLE, Postgres, session, sql
 from sandbox.process import Services, until
 
@@ -23,17 +31,29 @@ Read = Callable[..., Awaitable[Reading]]
 Connect = Callable[..., Awaitable[PostgresCluster]]
 
 _WITH_STANDBY = 17
+_FIXED = {"archive_mode": "on", "wal_level": "logical", "max_prepared_transactions": "5", "wal_keep_size": "0"}
 _SETTINGS = """
-alter system set archive_mode = on;
 alter system set archive_command = 'false';
 alter system set max_slot_wal_keep_size = '1GB';
+alter system set max_prepared_transactions = 5;
+select pg_reload_conf();
 """
+"""The last is for the standby, which needs as many as its primary has, and gets a copy of these."""
 _CLUSTER = f"""
 create database acme owner {ODOO_ROLE} connection limit 50;
 alter role {ODOO_ROLE} connection limit 60;
 select pg_create_physical_replication_slot('unread', true);
 select pg_switch_wal();
 """
+_HEARTBEAT = """
+create table heartbeat (ts timestamptz);
+insert into heartbeat values (now());
+grant select (ts) on heartbeat to quaywatch;
+"""
+_CAPTURE = "select pg_create_logical_replication_slot('capture', 'pgoutput')"
+_FORGOTTEN = "begin; update orders set state = 3 where id = 3; prepare transaction 'forgotten'"
+_END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'acme'"
+_WRITTEN = "select pg_logical_emit_message(false, '', 'x'); select pg_switch_wal();"
 _OWN = f"set role {ODOO_ROLE};"
 _TABLES = """
 create table orders as select id, 0 as state from generate_series(1, 9) id;
@@ -73,7 +93,6 @@ _NOT_HERE = {
     "postgresql.replication.standby.lag",
     "postgresql.replication.standby.delay",
     "postgresql.replication.standby.reply.age",
-    "postgresql.replication.slot.xmin.age",
     "postgresql.replication.replay.age",
     "postgresql.archiver.last_archived.age",
 }
@@ -102,12 +121,10 @@ def servers(services: Services) -> Callable[[int], Postgres]:
 
 
 def _start(services: Services, major: int) -> Postgres:
-    server = postgres_versions.start(services, major)
+    server = postgres_versions.start(services, major, _FIXED)
     sql(server, _SETTINGS)
-    services.stop(f"postgres-{major}")
-    services.resume(f"postgres-{major}")
-    assert until(lambda: postgres._answers(server), within=30)
-    sql(server, _CLUSTER)
+    sql(server, _CLUSTER + _HEARTBEAT)
+    sql(server, _CAPTURE, "acme")
     sql(server, _OWN + _TABLES, "acme")
     sql(server, "vacuum analyze bulk", "acme")
     return server
@@ -140,7 +157,10 @@ def _expected(major: int) -> set[str]:
 async def test_a_busy_primary_shows_everything_on_every_version(
     major: int, servers: Callable[[int], Postgres], connect: Connect, read: Read, eventually: Read
 ) -> None:
-    """With pg_monitor and nothing else, every metric that the version can have is there, and no other."""
+    """Row 13: with pg_monitor, every metric that the version can have is there, and no other.
+
+    Beyond that the role was granted the column of heartbeats, and nothing else.
+    """
     server = servers(major)
     cluster = await connect(server)
     assert cluster.version // 10_000 == major
@@ -152,6 +172,7 @@ async def test_a_busy_primary_shows_everything_on_every_version(
             stack.enter_context(session(server, statements, "acme", "odoo-7"))
         found = await eventually(partial(_everything, cluster, read), lambda found: _names(found) >= expected)
     assert _names(found) == expected
+    sql(server, _END)
     # With an archive that fails a server takes its time to stop.
     sql(server, "alter system set archive_command = 'true'; select pg_reload_conf()")
 
@@ -167,3 +188,90 @@ async def test_a_standby_answers_everything(
     assert _names(found) >= _OF_A_STANDBY
     assert ("postgresql.wal.generated",) not in found
     assert "postgresql.archiver.backlog" not in _names(found)
+
+
+@pytest.mark.parametrize("major", postgres_versions.MAJORS)
+async def test_a_forgotten_transaction_and_a_slot_hold_the_horizon(
+    major: int, servers: Callable[[int], Postgres], connect: Connect, read: Read
+) -> None:
+    """Rows 6, 8: each is named, as old as the server itself says; of the transaction it is known since when."""
+    server = servers(major)
+    sql(server, _FORGOTTEN, "acme")
+    try:
+        name, prepared = sql(server, "select transaction, age(transaction) from pg_prepared_xacts").split("|")
+        catalog = sql(server, "select age(catalog_xmin) from pg_replication_slots where slot_name = 'capture'")
+        found = await read(postgres_horizon.EXPORTER, await connect(server))
+        slots = await read(postgres_replication.EXPORTER, await connect(server))
+    finally:
+        sql(server, "rollback prepared 'forgotten'", "acme")
+    assert found["postgresql.horizon.holder.age", "prepared", "acme", name] == int(prepared) >= 1
+    assert 0 <= found["postgresql.horizon.held", "prepared", "acme"] < 60
+    assert found["postgresql.horizon.holder.age", "slot_catalog", "acme", "capture"] == int(catalog) >= 1
+    assert slots["postgresql.replication.slot.xmin.age", "capture", "logical", "catalog"] == int(catalog)
+
+
+@pytest.mark.parametrize("major", postgres_versions.MAJORS)
+async def test_limits_and_ids_are_what_the_server_says(
+    major: int, servers: Callable[[int], Postgres], connect: Connect, read: Read, eventually: Read
+) -> None:
+    """Rows 9, 11: a tenant's and a role's own limits with what is used of them, and the share of ids in use."""
+    server = servers(major)
+    cluster = await connect(server)
+    reading = partial(read, postgres_activity.EXPORTER, cluster)
+    with session(server, "select 1;", "acme", "odoo-7"):
+        used = ("postgresql.database.connection.used", "acme")
+        found = await eventually(reading, lambda reading: reading[used] == 1)
+    assert found["postgresql.database.connection.limit", "acme"] == 50
+    assert found["postgresql.role.connection.limit", ODOO_ROLE] == 60
+    assert found["postgresql.role.connection.used", ODOO_ROLE] == 1
+    ids = await read(postgres_wraparound.EXPORTER, cluster)
+    age = int(sql(server, "select age(datfrozenxid) from pg_database where datname = 'acme'"))
+    assert ids["postgresql.wraparound.transaction.age", "acme"] == age
+    assert ids["postgresql.wraparound.utilization", "acme", "transaction"] == pytest.approx(age / 2**31, rel=0.01)
+
+
+@pytest.mark.parametrize("major", postgres_versions.MAJORS)
+async def test_a_checkpoint_counts(
+    major: int, servers: Callable[[int], Postgres], connect: Connect, read: Read, eventually: Read
+) -> None:
+    """Row 13: wherever the version keeps the number, one that was asked for is one more, and is new."""
+    server = servers(major)
+    reading = partial(read, postgres_checkpoints.EXPORTER, await connect(server))
+    requested = ("postgresql.checkpoint.count", "requested")
+    before = (await reading())[requested]
+    sql(server, "checkpoint")
+    found = await eventually(reading, lambda reading: reading[requested] > before)
+    assert found[requested] == before + 1
+    assert found["postgresql.checkpoint.last.age",] < 60
+
+
+@pytest.mark.parametrize("major", postgres_versions.MAJORS)
+async def test_a_slot_that_nobody_reads_keeps_the_log_until_it_is_lost(
+    major: int, servers: Callable[[int], Postgres], connect: Connect, read: Read
+) -> None:
+    """Row 6: first it is inactive and keeps what was written; beyond the limit it is lost and keeps nothing. Runs last.
+
+    How long nobody has read it is known from 17 on.
+    """
+    server, began = servers(major), time.monotonic()
+    cluster = await connect(server)
+    sql(server, "select pg_create_physical_replication_slot('doomed', true)")
+    sql(server, _WRITTEN * 3)
+    found = await read(postgres_replication.EXPORTER, cluster)
+    assert _slot(found, "active") == 0
+    assert _slot(found, "retained") > 2 * 16 * 2**20
+    assert 0 < _slot(found, "safe_size") < 2**30
+    assert _slot(found, "wal_status", "reserved") == 1
+    inactive = _slot(found, "inactive.age")
+    assert inactive is None if major < _SINCE["postgresql.replication.slot.inactive.age"] else 0 <= inactive < 60
+    assert inactive is None or inactive <= time.monotonic() - began
+    sql(server, "alter system set max_slot_wal_keep_size = '1MB'; select pg_reload_conf()")
+    sql(server, _WRITTEN * 2 + "checkpoint")
+    found = await read(postgres_replication.EXPORTER, cluster)
+    assert (_slot(found, "wal_status", "lost"), _slot(found, "wal_status", "reserved")) == (1, 0)
+    assert (_slot(found, "retained"), _slot(found, "safe_size")) == (None, None)
+
+
+def _slot(found: Reading, what: str, *status: str) -> Any:
+    """What is said of the slot ``doomed``; None when nothing is."""
+    return found.get((f"postgresql.replication.slot.{what}", "doomed", "physical", *status))
