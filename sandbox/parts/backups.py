@@ -19,20 +19,22 @@ SERVER = "backed-up"
 STORE = "store"
 ACCESS_KEY = "sandbox"
 SECRET_KEY = "sandbox-secret"
-# To the server, and so to its backups, this is where its directory is.
-_HOME = Path("/var/lib/postgresql")
+HOME = Path("/var/lib/postgresql")
+"""Where the server's directory is, for itself and for its backups."""
+CONFIG = HOME / "pgbackrest.conf"
+"""And the configuration of pgBackRest."""
 _CONFIG = f"""\
 [global]
-repo1-path={_HOME}/repository
-log-path={_HOME}/log
-lock-path={_HOME}/lock
-spool-path={_HOME}/spool
+repo1-path={HOME}/repository
+log-path={HOME}/log
+lock-path={HOME}/lock
+spool-path={HOME}/spool
 start-fast=y
 log-level-file=off
 
 [{STANZA}]
-pg1-path={_HOME}/data
-pg1-socket-path={_HOME}
+pg1-path={HOME}/data
+pg1-socket-path={HOME}
 pg1-port={{port}}
 """
 
@@ -51,8 +53,11 @@ class BackedUp:
 
     def command(self, *words: str) -> tuple[str, ...]:
         """A command of pgBackRest, as whoever may run it, with its stanza and configuration."""
-        argv = ("pgbackrest", f"--config={_HOME}/pgbackrest.conf", f"--stanza={STANZA}", *words)
-        return in_private_mounts(as_user("postgres", argv), {self.home: _HOME})
+        return self.as_owner("pgbackrest", f"--config={CONFIG}", f"--stanza={STANZA}", *words)
+
+    def as_owner(self, *argv: str) -> tuple[str, ...]:
+        """A program as the account that owns the backups, to whom `home` is `HOME`."""
+        return in_private_mounts(as_user("postgres", argv), {self.home: HOME})
 
     def run(self, *words: str) -> str:
         """What such a command prints; `SandboxError` when it fails."""
@@ -85,10 +90,9 @@ def prepare(_progress: object) -> None:
 def start(services: Services) -> BackedUp:
     """Start the primary with its archive; its stanza is made, and there is no backup yet."""
     settings = {
-        "unix_socket_directories": str(_HOME),
+        "unix_socket_directories": str(HOME),
         "archive_mode": "on",
-        "archive_command": f"pgbackrest --config={_HOME}/pgbackrest.conf --stanza={STANZA} archive-push %p",
-        "archive_timeout": "5",
+        "archive_command": f"pgbackrest --config={CONFIG} --stanza={STANZA} archive-push %p",
     }
     server = postgres.start_primary(services, SERVER, INSTALLED, settings)
     one = BackedUp(server=server, home=services.state / SERVER)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,22 +14,29 @@ from typing import Any
 
 import pytest
 
+from exporters.backup_restore_tests import EXPORTER as BACKUP_RESTORE_TESTS
 from exporters.backup_sets import EXPORTER
 from quaywatch.drivers.backup_command import Command, CommandReports
 from quaywatch.drivers.backup_reports import parse_pgbackrest
 from quaywatch.drivers.backup_s3 import ObjectPrefix, ObjectReports
 from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.errors import AuthError, ConnectError, TargetError, WrongResultError
+from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.notices import Notices
+from quaywatch.runtime.server import Sources, StatusServer
 from quaywatch.secret import Secret
 from sandbox.cache import SandboxError
-from sandbox.parts import backups
-from sandbox.parts.backups import STANZA, BackedUp, Store
+from sandbox.parts import backups, postgres
+from sandbox.parts.backups import CONFIG, HOME, STANZA, BackedUp, Store
 from sandbox.process import Services, free_port
 
 Reading = dict[tuple[str, ...], Any]
 Read = Callable[..., Awaitable[Reading]]
 
 SET = (STANZA, "1")
+DOCS = Path(__file__).parents[3] / "docs" / "recovery.md"
+TOKEN = "n0tice"
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +114,77 @@ async def test_the_life_of_a_stanza(backed_up: BackedUp, services: Services, rea
     async with telling(FileReports(report, parse_pgbackrest)) as place:
         await place.ping()
         told = await read(EXPORTER, place)
+    services.resume(backups.SERVER)
     assert told["quaywatch.backup.report.age",] == pytest.approx(3600, abs=30)
     assert {key for key in told if key[1:]} == {key for key in both if key[1:]}
+
+
+def nothing() -> Sources:
+    """Pages that nobody asks for."""
+    return Sources(status=unasked, ready=unasked, metrics=unasked)
+
+
+def unasked(*_arguments: Any) -> Any:
+    """Never to be called."""
+    raise AssertionError
+
+
+def documented_job() -> str:
+    """The restore job as the documentation prints it."""
+    return DOCS.read_text().partition("```sh\n")[2].partition("```")[0]
+
+
+async def test_the_documented_restore_job(backed_up: BackedUp, read: Read, tmp_path: Path) -> None:
+    """It restores the newest backup for real, and what it posts becomes recovery time and recovery point.
+
+    What was written after the last piece of the log was archived does not come back.
+    """
+    postgres.sql(backed_up.server, "create table moments as select now() - interval '100 s' as at")
+    backed_up.run("check")  # it waits until the log so far is archived
+    postgres.sql(backed_up.server, "insert into moments values (now())")
+    scratch = backed_up.home / "scratch"
+    kept = tmp_path / "restore-tests.json"
+    clock = SystemClock()
+    notices = Notices(Secret(TOKEN), kept, Instruments("test", clock), clock)
+    server = StatusServer(nothing(), port=0, notices=notices)
+    await server.start()
+    said = await run_job(backed_up, "http://{}:{}".format(*server.address))
+    await server.close()
+    found = await read(BACKUP_RESTORE_TESTS, BackupPlace(None, kept))
+    assert found["quaywatch.restore_test.ok", STANZA] == 1, said
+    assert 0 <= found["quaywatch.restore_test.age", STANZA] < 60
+    assert 0 <= found["quaywatch.restore_test.duration", STANZA] < 60
+    assert 100 <= found["quaywatch.restore_test.data_loss", STANZA] < 180
+    assert found["quaywatch.restore_test.size", STANZA] > 10_000_000
+    assert not (scratch / "data").exists()
+
+
+async def run_job(one: BackedUp, agent: str) -> str:
+    """Run the documented job, which tells that agent; what it prints."""
+    scratch = one.home / "scratch"
+    scratch.mkdir()
+    shutil.chown(scratch, "postgres", "postgres")
+    (one.home / "token").write_text(TOKEN)
+    job = await asyncio.create_subprocess_exec(
+        *one.as_owner("sh", "-c", documented_job()),
+        env={
+            "PATH": f"/usr/lib/postgresql/15/bin:{os.environ['PATH']}",
+            "PGBACKREST_CONFIG": str(CONFIG),
+            "STANZA": STANZA,
+            "SCRATCH": str(HOME / "scratch"),
+            "PORT": str(free_port()),
+            "DATABASE": "postgres",
+            "NEWEST": "select max(at) from moments",
+            "AGENT": agent,
+            "TOKEN_FILE": str(HOME / "token"),
+        },
+        cwd="/",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await job.communicate()
+    assert job.returncode == 0, said.decode()
+    return said.decode()
 
 
 async def test_a_file_that_is_not_there(tmp_path: Path) -> None:

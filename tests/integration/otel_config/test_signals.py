@@ -124,6 +124,19 @@ async def test_log_lines_arrive_with_the_ids_of_their_trace(server: OtlpServer, 
     await telemetry.close(5)
 
 
+async def test_a_named_event_arrives_as_one(server: OtlpServer, stderr: io.StringIO) -> None:
+    """The name is the record's own, and no attribute of it; stderr has it too."""
+    telemetry = await Telemetry.start(settings(server.address, server.protocol, *ALL), Held(), FakeMeter(), RESOURCE)
+    told = {"event.name": "quaywatch.deployment", "deployment.name": "odoo", "deployment.environment.name": None}
+    structlog.get_logger().info("deployment", **told)
+    assert await telemetry.flush(5)
+    record = records(server)["deployment"]
+    assert record.event_name == "quaywatch.deployment"
+    assert attributes(record) == {"deployment.name": "odoo"}
+    assert "quaywatch.deployment" in stderr.getvalue()
+    await telemetry.close(5)
+
+
 async def test_an_exception_arrives_with_its_trace_back(server: OtlpServer, stderr: io.StringIO) -> None:
     """Under the name that OpenTelemetry gives it."""
     telemetry = await Telemetry.start(settings(server.address, server.protocol, "logs"), Held(), FakeMeter(), RESOURCE)

@@ -13,6 +13,9 @@ from quaywatch.cli.plan import plan, plan_leases, plan_maintenance, plan_otlp, p
 from quaywatch.config import Settings, load_text
 from quaywatch.config.tables import PostgresTable
 from quaywatch.contract import Reach, Watched
+from quaywatch.drivers.backup_command import CommandReports
+from quaywatch.drivers.backup_s3 import ObjectReports
+from quaywatch.drivers.backups import BackupPlace, FileReports
 from quaywatch.drivers.http import HttpServer
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.drivers.postgres import PostgresCluster
@@ -30,6 +33,7 @@ TARGETS = """
   cache: {kind: redis, host: cache, tls: verify}
   erp: {kind: odoo, url: "http://erp", database: a, login: b, password: c, limit_time_real: 240}
   edge: {kind: http, url: "http://edge"}
+  base: {kind: backup, source: walg, command: [wal-g, backup-list], environment: {A: b}}
 """
 
 
@@ -50,7 +54,43 @@ async def test_each_kind_gets_its_driver() -> None:
     kinds = {name: type(driver) for name, driver in drivers.items()}
     for driver in drivers.values():
         await driver.close()
-    assert kinds == {"db": PostgresCluster, "cache": RedisServer, "erp": OdooServer, "edge": HttpServer}
+    assert kinds == {
+        "db": PostgresCluster,
+        "cache": RedisServer,
+        "erp": OdooServer,
+        "edge": HttpServer,
+        "base": BackupPlace,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "reports"),
+    [
+        ("source: pgbackrest, command: [pgbackrest, info]", CommandReports),
+        ("source: pgbackrest, file: /report.json", FileReports),
+        ("source: walg, file: /report.json", FileReports),
+        ("source: file, file: /report.json", FileReports),
+        ("source: s3, endpoint: 'http://s3', bucket: b, access_key: a, secret_key: s", ObjectReports),
+        ("restore_tests: /tests.json", type(None)),
+    ],
+)
+def test_backups_are_told_as_configured(said: str, reports: type[object]) -> None:
+    """By a command, a file, a store, or not at all."""
+    place = planned(settings(f"\n  base: {{kind: backup, {said}}}"))["base"].open()
+    assert type(place._reports) is reports
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{kind: http, url: 'http://e', headers: {X: %s}}",
+        "{kind: backup, source: walg, command: [w], environment: {A: %s}}",
+    ],
+)
+def test_a_secret_that_changes_inside_a_table_changes_the_target(said: str) -> None:
+    """A reload takes it up, and one that changes nothing leaves the target alone."""
+    prints = [planned(settings("\n  one: " + said % text))["one"].fingerprint for text in ("old", "new", "old")]
+    assert prints[0] == prints[2] != prints[1]
 
 
 def test_what_is_said_of_a_target_reaches_the_runtime() -> None:
