@@ -5,15 +5,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
 from . import sdk
 from .outcomes import Outcomes
-from .settings import Protocol, SignalSettings
+from .sdk_exporters import log_exporter
+from .settings import SignalSettings
 from .soundness import readable
 
 _SEVERITIES: Final = {
@@ -35,7 +34,7 @@ class Logs:
     def __init__(self, settings: SignalSettings, resource: Mapping[str, str], outcomes: Outcomes) -> None:
         self._provider = LoggerProvider(resource=Resource(dict(resource)), shutdown_on_exit=False)
         self._outcomes = outcomes
-        self._exporter = _Counted(_exporter(settings), outcomes)
+        self._exporter = _Counted(log_exporter(settings), outcomes)
         self._provider.add_log_record_processor(BatchLogRecordProcessor(self._exporter))
         self._logger = self._provider.get_logger("quaywatch")
 
@@ -88,12 +87,6 @@ class _Counted(LogRecordExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._inner.force_flush(timeout_millis)
-
-
-def _exporter(settings: SignalSettings) -> LogRecordExporter:
-    if settings.protocol is Protocol.GRPC:
-        return GrpcExporter(**sdk.grpc_arguments(settings))
-    return HttpExporter(**sdk.http_arguments(settings))
 
 
 def _attribute(value: Any) -> str | bool | int | float:

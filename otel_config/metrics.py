@@ -1,16 +1,21 @@
 """The metrics' way out: every interval one look at the snapshot, encoded, queued, sent by a task of its own."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from quaywatch.contract import Series, Snapshot
+from quaywatch.contract import Meter, Series, Snapshot
 
 from .clock import Clock
 from .encoding import Encoder
+from .http_transport import HttpTransport
 from .log import log
 from .queue import BatchQueue
+from .resource import of_metrics
 from .sender import MetricSender
+from .settings import OtlpSettings, Protocol, SignalSettings
+from .spool import Spool
+from .transport import Transport
 
 # Of the time to close, what is left for letting go after the last attempt to deliver.
 _LET_GO = 0.5
@@ -105,3 +110,34 @@ class MetricPump:
                 self._task.cancel()
         self._task.cancel()
         await asyncio.wait([self._task])
+
+
+def metric_pump(
+    settings: OtlpSettings,
+    signal: SignalSettings,
+    snapshot: Snapshot,
+    meter: Meter,
+    resource: Mapping[str, str],
+    *,
+    since: float,
+    clock: Clock,
+) -> MetricPump:
+    """A pump with all that it needs, to where ``signal`` says; ``since`` is the Unix time from which is counted."""
+    queue = BatchQueue(settings.queue_bytes, meter, clock, Spool(settings.spool) if settings.spool else None)
+    encoder = Encoder(
+        of_metrics(resource),
+        meter,
+        temporality=settings.temporality,
+        since=since,
+        batch_bytes=settings.batch_bytes,
+    )
+    sender = MetricSender(_transport(signal), queue, meter, clock)
+    return MetricPump(snapshot, encoder, queue, sender, settings.interval, clock)
+
+
+def _transport(settings: SignalSettings) -> Transport:
+    if settings.protocol is Protocol.HTTP:
+        return HttpTransport(settings)
+    from .grpc_transport import GrpcTransport  # noqa: PLC0415 - its memory is for those who send over gRPC
+
+    return GrpcTransport(settings)

@@ -2,14 +2,8 @@
 
 from typing import Any, Final, Protocol
 
-import grpc
-import requests
-from opentelemetry.exporter.otlp.proto.http import Compression as HttpCompression
-
 from .bounded import bounded
-from .grpc_transport import credentials
 from .outcomes import Outcomes
-from .settings import Compression, SignalSettings
 
 _LET_GO: Final = 0.5
 
@@ -20,51 +14,6 @@ class _Stops(Protocol):
 
 class _Flushes(_Stops, Protocol):
     def force_flush(self) -> bool: ...
-
-
-def grpc_arguments(settings: SignalSettings) -> dict[str, Any]:
-    """Arguments of the SDK's gRPC exporters: all of them, so that they ask the environment for nothing.
-
-    Secrets are read now and stay: the SDK cannot change a header later.
-    """
-    gzip = settings.compression is Compression.GZIP
-    return {
-        "endpoint": settings.target,
-        "insecure": not settings.tls,
-        "credentials": credentials(settings) if settings.tls else None,
-        "headers": {name: secret.reveal() for name, secret in settings.headers},
-        "timeout": settings.timeout,
-        "compression": grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression,
-    }
-
-
-def http_arguments(settings: SignalSettings) -> dict[str, Any]:
-    """Arguments of the SDK's HTTP exporters: as `grpc_arguments`."""
-    files = {
-        "certificate_file": settings.ca_file,
-        "client_certificate_file": settings.cert_file,
-        "client_key_file": settings.key_file,
-    }
-    gzip = settings.compression is Compression.GZIP
-    return {
-        "endpoint": settings.endpoint,
-        "headers": {name: secret.reveal() for name, secret in settings.headers},
-        "timeout": settings.timeout,
-        "compression": HttpCompression.Gzip if gzip else HttpCompression.NoCompression,
-        "session": _session(settings.endpoint) if settings.ca_file else None,
-        **{name: str(path) for name, path in files.items() if path},
-    }
-
-
-def _session(endpoint: str) -> requests.Session:
-    """A session that takes only proxies from the environment.
-
-    Left to itself it would let ``REQUESTS_CA_BUNDLE`` win over the authority that is configured.
-    """
-    session = requests.Session()
-    session.trust_env = False
-    session.proxies = requests.utils.get_environ_proxies(endpoint)
-    return session
 
 
 async def flush(provider: _Flushes, outcomes: Outcomes, within: float) -> bool:

@@ -1,8 +1,14 @@
-"""All three signals, started and stopped together."""
+"""All three signals, started and stopped together.
+
+What sends them is imported when it is wanted: an agent that is only scraped does without its memory.
+"""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import Tracer
 
@@ -11,20 +17,14 @@ from quaywatch.errors import ConfigError
 
 from .catalogue import count_from_zero
 from .clock import Clock, SystemClock
-from .encoding import Encoder
-from .grpc_transport import GrpcTransport
-from .http_transport import HttpTransport
-from .logs import Logs
-from .metrics import MetricPump
 from .outcomes import Outcomes
-from .queue import BatchQueue
-from .resource import of_metrics
-from .sender import MetricSender
-from .settings import OtlpSettings, Protocol, SignalSettings
-from .spool import Spool
+from .settings import OtlpSettings, SignalSettings
 from .structured import shipping
 from .traces import Traces
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .logs import Logs
+    from .metrics import MetricPump
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class Telemetry:
         *,
         since: float | None = None,
         clock: Clock | None = None,
-    ) -> "Telemetry":
+    ) -> Telemetry:
         """Start every signal that is on; the back ends need not be there.
 
         Args:
@@ -63,11 +63,15 @@ class Telemetry:
         clock = clock or SystemClock()
         _read_files(settings)
         count_from_zero(meter, settings.signals)
-        pump = _pump(settings, snapshot, meter, resource, since, clock)
-        if pump is not None:
+        pump = None
+        if settings.metrics is not None:
+            from .metrics import metric_pump  # noqa: PLC0415 - see above
+
+            began = clock.time() if since is None else since
+            pump = metric_pump(settings, settings.metrics, snapshot, meter, resource, since=began, clock=clock)
             await pump.start()
         traces = Traces(settings.traces, resource, Outcomes("traces", meter, clock))
-        logs = Logs(settings.logs, resource, Outcomes("logs", meter, clock)) if settings.logs else None
+        logs = _logs(settings.logs, resource, Outcomes("logs", meter, clock)) if settings.logs else None
         if logs is not None:
             shipping.ship = logs.ship
         return cls(traces.tracer, traces, pump, logs)
@@ -111,27 +115,7 @@ def _read_files(settings: OtlpSettings) -> None:
         ) from error
 
 
-def _pump(
-    settings: OtlpSettings,
-    snapshot: Snapshot,
-    meter: Meter,
-    resource: Mapping[str, str],
-    since: float | None,
-    clock: Clock,
-) -> MetricPump | None:
-    if settings.metrics is None:
-        return None
-    queue = BatchQueue(settings.queue_bytes, meter, clock, Spool(settings.spool) if settings.spool else None)
-    encoder = Encoder(
-        of_metrics(resource),
-        meter,
-        temporality=settings.temporality,
-        since=clock.time() if since is None else since,
-        batch_bytes=settings.batch_bytes,
-    )
-    sender = MetricSender(_transport(settings.metrics), queue, meter, clock)
-    return MetricPump(snapshot, encoder, queue, sender, settings.interval, clock)
+def _logs(settings: SignalSettings, resource: Mapping[str, str], outcomes: Outcomes) -> Logs:
+    from .logs import Logs  # noqa: PLC0415 - see above
 
-
-def _transport(settings: SignalSettings) -> Transport:
-    return GrpcTransport(settings) if settings.protocol is Protocol.GRPC else HttpTransport(settings)
+    return Logs(settings, resource, outcomes)

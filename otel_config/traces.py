@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -11,7 +9,7 @@ from opentelemetry.trace import Tracer
 
 from . import sdk
 from .outcomes import Outcomes
-from .settings import Protocol, SignalSettings
+from .settings import SignalSettings
 
 
 class Traces:
@@ -59,6 +57,6 @@ class _Counted(SpanExporter):
 
 
 def _exporter(settings: SignalSettings) -> SpanExporter:
-    if settings.protocol is Protocol.GRPC:
-        return GrpcExporter(**sdk.grpc_arguments(settings))
-    return HttpExporter(**sdk.http_arguments(settings))
+    from .sdk_exporters import span_exporter  # noqa: PLC0415 - its memory is for those who send traces
+
+    return span_exporter(settings)
