@@ -108,7 +108,7 @@ class Client:
         await self.page.open(f"/web/login?db={self._database}")
         form = SignIn(
             login_field="input[name=login]",
-            password_field="input[name=password]",
+            password_field="input[name=password]",  # noqa: S106 - a selector
             accepted=self.at.ready,
             refused=_REFUSED,
         )

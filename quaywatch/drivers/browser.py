@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from quaywatch.contract import Page
 from quaywatch.errors import ConfigError, InternalError
@@ -19,9 +19,6 @@ from .credential import Credential
 
 if TYPE_CHECKING:
     from .browser_chromium import Chromium
-
-TURN_WITHIN: Final = 30.0
-"""Seconds that a run waits for its turn at the browser."""
 
 
 class WarmBrowser:
@@ -59,12 +56,13 @@ class WarmBrowser:
                 await chromium.close()
 
     async def _place(self) -> None:
+        within = self.settings.turn_within
         try:
-            async with asyncio.timeout(TURN_WITHIN):
+            async with asyncio.timeout(within):
                 await self._places.acquire()
         except TimeoutError as error:
             remedy = "raise browser.concurrency, or let browser probes run less often"
-            raise InternalError(f"the browser was busy for {TURN_WITHIN:g} s", remedy=remedy) from error
+            raise InternalError(f"the browser was busy for {within:g} s", remedy=remedy) from error
 
     async def _fit(self) -> Chromium:
         async with self._turn:

@@ -23,6 +23,7 @@ class BrowserSettings:
         directory: where it may write; the system's temporary directory if None.
         sandbox: whether Chromium shuts its pages in; never as root.
         dev_shm: whether shared memory is taken from /dev/shm, which is small in most pods.
+        turn_within: seconds that a run waits for its turn.
         answer_within: seconds for one page to load, or one element to appear.
         origins: more origins than a target's own whose requests bear the trace.
         store: where evidence of failures is kept; nowhere if None.
@@ -36,6 +37,7 @@ class BrowserSettings:
     directory: Path | None = None
     sandbox: bool = True
     dev_shm: bool = False
+    turn_within: float = 30.0
     answer_within: float = 30.0
     origins: tuple[str, ...] = ()
     store: Store | None = None
