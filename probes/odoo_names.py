@@ -16,7 +16,7 @@ from quaywatch.errors import VersionError
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One thing and the fields that held it, oldest first; the first one that is there holds it now."""
+    """One thing and the fields that hold it in one version or another: the first one that is there."""
 
     model: str
     fields: tuple[str, ...]
@@ -37,7 +37,7 @@ GROUPS = Name("res.users", ("groups_id", "group_ids"))
 STORABLE = Name("product.product", ("is_storable", "detailed_type", "type"))
 """Whether stock of a product is kept: ``type`` says it on 14, ``detailed_type`` on 15 to 17, ``is_storable`` since."""
 ZPL_TEMPLATE = Name("product.label.layout", ("zpl_template",))
-"""The layout of ZPL labels that the form for labels lets choose: since 17."""
+"""The layout of ZPL labels that the form for labels lets choose: on 19; where it is, the report wants it."""
 LABEL_FORM = "product.label.layout"
 """The form that label reports take their copies from: since 15. Before, a report prints one label for each record."""
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from quaywatch.contract import Answer, Browser
-from quaywatch.errors import ConfigError, FaultError, PermissionDeniedError, TargetError
+from quaywatch.errors import ConfigError, FaultError, PermissionDeniedError, TargetError, VersionError
+from tests.unit.probes.fake_print import page, pdf, zpl
+from tests.unit.probes.fake_stock import ELSEWHERE, PLACE, Record, Stock, Tables
+from tests.unit.probes.versions import FACTS
 
 NOW = datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - Odoo's times are naive UTC
 TIME = "%Y-%m-%d %H:%M:%S"
-PARTNER, PRODUCT, SERVICE = 7, 11, 12
+PARTNER, PRODUCT, SERVICE, PARCEL = 7, 11, 12, 13
+USER = 6
+LABEL_FORM = "product.label.layout"
 
-Record = dict[str, Any]
+T = TypeVar("T")
+Form = Literal["pdf", "text", "html"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Implements `quaywatch.contract.Answer`."""
+
+    status: int
+    body: bytes
+    seconds: float = 0.01
 
 
 @dataclass
@@ -32,19 +47,37 @@ class Trouble:
         return number == self.at or (self.lasting and number > self.at)
 
 
+_INTERNAL = {"location_id.usage": "internal"}
+
+
+def _tables() -> Tables:
+    """What an administrator prepared."""
+    return {
+        "sale.order": {},
+        "stock.picking": {},
+        "stock.move": {},
+        "stock.move.line": {},
+        "stock.quant": {
+            1: {"product_id": PRODUCT, "location_id": PLACE, "quantity": 10.0, "reserved_quantity": 0.0} | _INTERNAL,
+            2: {"product_id": PARCEL, "location_id": ELSEWHERE, "quantity": 0.0, "reserved_quantity": 0.0} | _INTERNAL,
+        },
+        "stock.location": {PLACE: {"barcode": "PROBE-STOCK"}},
+        "res.partner": {PARTNER: {"ref": "PROBE"}},
+        "product.product": {
+            PRODUCT: {"default_code": "PROBE", "name": "Probe Pallet", "barcode": "PALLET-1"},
+            SERVICE: {"default_code": "SERVICE", "name": "Advice", "barcode": False},
+            PARCEL: {"default_code": "PARCEL", "name": "Probe Parcel", "barcode": "PARCEL-1"},
+        },
+        LABEL_FORM: {},
+    }
+
+
 @dataclass
 class Database:
     """The records, and what the version does with them."""
 
     version: int = 19
-    tables: dict[str, dict[int, Record]] = field(
-        default_factory=lambda: {
-            "sale.order": {},
-            "stock.picking": {},
-            "res.partner": {PARTNER: {"ref": "PROBE"}},
-            "product.product": {PRODUCT: {"default_code": "PROBE"}, SERVICE: {"default_code": "SERVICE"}},
-        }
-    )
+    tables: Tables = field(default_factory=_tables)
     has_stock: bool = True
     locks_on_confirm: bool = False
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -53,6 +86,17 @@ class Database:
     undeletable: set[int] = field(default_factory=set)
     forgets_questions: bool = False
     clock: Any = NOW
+    printed: dict[str, bytes] = field(default_factory=dict)
+    """What a report prints instead, by its form."""
+    open_to_all: bool = False
+    """Pages of the portal are shown without a token."""
+    web_user: int = USER
+
+    def __post_init__(self) -> None:
+        self.facts = FACTS[self.version]
+        self.stock = Stock(self.tables, self.facts)
+        names = dict.fromkeys((*self.facts.label_reports, "stock.report_deliveryslip"))
+        self.tables["ir.actions.report"] = {number: {"report_name": name} for number, name in enumerate(names, 1)}
 
     @property
     def orders(self) -> dict[int, Record]:
@@ -69,9 +113,10 @@ class Database:
         self.created += 1
         number = self.created
         born = (self.clock - timedelta(seconds=age)).strftime(TIME)
-        self.orders[number] = {"client_order_ref": mark, "state": state, "locked": False, "create_date": born, **more}
+        record = {"client_order_ref": mark, "state": state, "locked": False, "create_date": born, "quantity": 1.0}
+        self.orders[number] = {**record, "name": f"S{number:05}", **more}
         if picking:
-            self.pickings[1000 + number] = {"sale_id": number, "state": picking}
+            self.pickings[1000 + number] = {"sale_id": number, "state": picking, "name": f"WH/OUT/{1000 + number}"}
         return number
 
 
@@ -100,26 +145,40 @@ class FakeOdoo:
 
     async def fields(self, model: str) -> frozenset[str]:
         """What differs between versions and modules."""
-        assert model == "sale.order"
-        names = {"client_order_ref", "state", "create_date"}
-        names |= {"locked"} if self.db.version >= 18 else set()
-        return frozenset(names | ({"picking_ids"} if self.db.has_stock else set()))
+        facts = self.db.facts
+        if model == LABEL_FORM and not facts.label_form:
+            raise VersionError("there is no model product.label.layout", code="2")
+        some = {
+            "locked": facts.has_locked,
+            "picking_ids": self.db.has_stock,
+            "picked": facts.picked,
+            "zpl_template": facts.zpl_template,
+        }
+        names = {
+            "sale.order": {"client_order_ref", "state", "create_date", "locked", "picking_ids"},
+            "stock.move": {"product_uom_qty", "state", facts.reserved, facts.done, "picked"},
+            "product.product": {"name", "barcode", "type", facts.storable[0]},
+            LABEL_FORM: {"print_format", "custom_quantity", "zpl_template"},
+        }[model]
+        return frozenset(name for name in names if some.get(name, True))
 
     async def get(self, path: str) -> Answer:
-        """No probe over RPC visits a page."""
-        raise AssertionError(path)
+        """A page of the portal, for whoever has its token."""
+        return self._happens("portal", "get", lambda: self._portal(path))
 
     async def log_in(self) -> int:
-        """Nobody asks for it."""
-        raise NotImplementedError
+        """The user's id."""
+        return self._happens("res.users", "log_in", lambda: USER)
 
     async def log_in_web(self) -> int:
-        """Nobody asks for it."""
-        raise NotImplementedError
+        """The user's id, as the web session says."""
+        return self._happens("res.users", "log_in_web", lambda: self.db.web_user)
 
-    async def report(self, name: str, records: Sequence[int] = (), *, form: str = "pdf", options: Any = None) -> bytes:
-        """Nobody asks for it."""
-        raise NotImplementedError
+    async def report(
+        self, name: str, records: Sequence[int] = (), *, form: Form = "pdf", options: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """What is printed."""
+        return self._happens("report", name, lambda: self.db.printed.get(form) or self._print(records, form, options))
 
     def browser(self) -> Browser:
         """There is none."""
@@ -131,12 +190,15 @@ class FakeOdoo:
 
     async def call(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
         """Do the work, unless told to fail."""
+        return self._happens(model, method, lambda: self._work(model, method, *arguments, **keywords))
+
+    def _happens(self, model: str, method: str, work: Callable[[], T]) -> T:
         self.db.calls.append((model, method))
         trouble = self.db.trouble
         hit = trouble is not None and trouble.hits(len(self.db.calls) - 1)
         if trouble is not None and hit and not trouble.done_first:
             raise trouble.error()
-        answer = self._work(model, method, *arguments, **keywords)
+        answer = work()
         if trouble is not None and hit:
             raise trouble.error()
         return answer
@@ -147,12 +209,10 @@ class FakeOdoo:
             return len(found) if method == "search_count" else self._read(model, found, keywords["fields"])
         if method == "default_get":
             return {"date_order": self.db.clock.strftime(TIME)}
-        if method == "create":
-            return self._create(arguments[0])
-        if method == "unlink":
-            return self._unlink(model, arguments[0])
-        if model == "stock.picking":
-            return self._cancel_pickings(arguments[0])
+        if model in ("stock.picking", "stock.move") and method != "unlink":
+            return getattr(self.db.stock, method)(arguments[0], *arguments[1:] or [keywords.get("context", {})])
+        if method in _COMMON:
+            return getattr(self, f"_{method}")(model, *arguments)
         (order_id,) = arguments[0]
         return getattr(self, f"_{method}")(self.db.orders[order_id], order_id, keywords.get("context", {}))
 
@@ -161,8 +221,13 @@ class FakeOdoo:
     def _found(self, model: str, domain: Sequence[tuple[str, str, Any]]) -> list[int]:
         table = self.db.tables[model]
         asked = () if self.db.forgets_questions else domain
-        matching = [key for key in table if all(self._fits(model, key, *leaf) for leaf in asked)]
+        matching = [key for key in table if self._fits_all(model, key, list(asked))]
         return sorted(matching, reverse=True)
+
+    def _fits_all(self, model: str, key: int, domain: list[Any]) -> bool:
+        negated = {at + 1 for at, leaf in enumerate(domain) if leaf == "!"}
+        leaves = [(at in negated, leaf) for at, leaf in enumerate(domain) if leaf != "!"]
+        return all(self._fits(model, key, *leaf) != negative for negative, leaf in leaves)
 
     def _fits(self, model: str, key: int, name: str, operator: str, value: Any) -> bool:
         record = self.db.tables[model][key]
@@ -182,53 +247,96 @@ class FakeOdoo:
             return key
         if name == "picking_ids":
             return [number for number, picking in self.db.pickings.items() if picking["sale_id"] == key]
-        value = self.db.tables[model][key][name]
-        return [value, "S0001"] if name == "sale_id" else value
+        record = self.db.tables[model][key]
+        if model == "stock.move":
+            return self.db.stock.value(record, name)
+        if (model, name) == ("product.product", self.db.facts.storable[0]):
+            return self.db.facts.storable[1] if key == PRODUCT else False
+        return [record[name], "its name"] if name in _MANY2ONE else record[name]
 
     # --- writing
 
-    def _create(self, values: Record) -> int:
+    def _create(self, model: str, values: Record) -> int:
+        if model == LABEL_FORM:
+            return self._create_form(values)
         (_, _, line) = values["order_line"][0]
-        if values["partner_id"] not in self.db.tables["res.partner"] or line["product_id"] not in (PRODUCT, SERVICE):
+        product, quantity = line["product_id"], line["product_uom_qty"]
+        if values["partner_id"] not in self.db.tables["res.partner"] or product not in (PRODUCT, SERVICE, PARCEL):
             raise FaultError("Record does not exist or has been deleted.", code="2")
-        return self.db.order(values["client_order_ref"], product=line["product_id"])
+        return self.db.order(values["client_order_ref"], product=product, quantity=quantity)
+
+    def _create_form(self, values: Record) -> int:
+        form = {**values, "zpl_template": "normal"}
+        forms = self.db.tables[LABEL_FORM]
+        number = max(forms, default=0) + 1
+        forms[number] = form
+        return number
 
     def _action_confirm(self, order: Record, key: int, _context: Record) -> bool:
-        if order["state"] != "draft" and self.db.version >= 18:
+        facts = self.db.facts
+        if order["state"] != "draft" and facts.has_locked:
             raise FaultError("Some orders are not in a state requiring confirmation.", code="2")
         order["state"] = "sale"
         if self.db.locks_on_confirm:
-            order.update({"locked": True} if self.db.version >= 18 else {"state": "done"})
-        if self.db.has_stock and order["product"] == PRODUCT:
-            self.db.pickings[1000 + key] = {"sale_id": key, "state": "assigned"}
+            order.update({"locked": True} if facts.has_locked else {"state": "done"})
+        product = order["product"]
+        if self.db.has_stock and product != SERVICE:
+            self.db.stock.deliver(1000 + key, key, product, order["quantity"], kept=product == PRODUCT)
         return True
+
+    def _get_portal_url(self, _order: Record, key: int, _context: Record) -> str:
+        return f"/my/orders/{key}?access_token=token-{key}"
 
     def _action_cancel(self, order: Record, key: int, context: Record) -> bool | Record:
         if order["locked"]:
             raise FaultError("You cannot cancel a locked order. Please unlock it first.", code="2")
-        if self.db.version in (16, 18) and not context.get("disable_cancel_warning") and order["state"] != "draft":
+        if self.db.facts.cancel_asks and not context.get("disable_cancel_warning") and order["state"] != "draft":
             return {"type": "ir.actions.act_window", "res_model": "sale.order.cancel"}
         order["state"] = "cancel"
-        self._cancel_pickings([number for number, picking in self.db.pickings.items() if picking["sale_id"] == key])
+        ours = [number for number, picking in self.db.pickings.items() if picking["sale_id"] == key]
+        self.db.stock.action_cancel(ours, context)
         return True
 
     def _action_unlock(self, order: Record, _key: int, _context: Record) -> None:
         order["locked"] = False
 
-    def _cancel_pickings(self, keys: Sequence[int]) -> None:
-        for key in keys:
-            if self.db.pickings[key]["state"] != "done":
-                self.db.pickings[key]["state"] = "cancel"
-
     def _unlink(self, model: str, keys: Sequence[int]) -> bool:
         table = self.db.tables[model]
+        if model == LABEL_FORM:
+            return bool([table.pop(key) for key in keys])
         if not self._may_delete:
             raise PermissionDeniedError("You are not allowed to delete", code="4")
         if self.db.undeletable & set(keys) or any(table[key]["state"] not in ("draft", "cancel") for key in keys):
             raise FaultError("You can not delete a confirmed sales order.", code="2")
         for key in keys:
             del table[key]
+            if model == "stock.picking":
+                self.db.tables["stock.move"].pop(key, None)
         return True
+
+    # --- pages and papers
+
+    def _portal(self, path: str) -> Page:
+        number = int(path.partition("?")[0].rpartition("/")[2])
+        if not self.db.open_to_all and not path.endswith(f"token-{number}"):
+            return Page(303, b"")
+        pickings = [picking["name"] for picking in self.db.pickings.values() if picking["sale_id"] == number]
+        return Page(200, page([self.db.orders[number]["name"], *pickings]))
+
+    def _print(self, records: Sequence[int], form: Form, options: Mapping[str, Any] | None) -> bytes:
+        product = self.db.tables["product.product"][PRODUCT]
+        if form == "text":
+            return zpl(product["name"], product["barcode"], self._copies(records, options))
+        texts = [product["name"], product["barcode"], *(picking["name"] for picking in self.db.pickings.values())]
+        return pdf(texts) if form == "pdf" else page(texts)
+
+    def _copies(self, records: Sequence[int], options: Mapping[str, Any] | None) -> int:
+        """How many labels: one for each record, or as the form says; with neither there is a page of an error."""
+        if not self.db.facts.label_form:
+            return len(records)
+        if options is None or ("zpl_template" in options) != self.db.facts.zpl_template:
+            raise FaultError("HTTP 422 in place of the report", code="422")
+        return sum(options["quantity_by_product"].values())
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -237,7 +345,10 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda own, value: own < value,
     "in": lambda own, value: own in value,
     "not in": lambda own, value: own not in value,
+    "child_of": lambda own, value: own == value,
 }
+_COMMON = frozenset({"create", "read", "unlink"})
+_MANY2ONE = frozenset({"sale_id", "product_id", "location_id"})
 
 
 def _glob(pattern: str) -> str:
