@@ -9,13 +9,12 @@ import html
 import io
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
-
-from pypdf import PageObject, PdfReader
-from pypdf.errors import PyPdfError
-from pypdf.generic import ContentStream
+from typing import TYPE_CHECKING, Any, Final
 
 from quaywatch.errors import WrongResultError
+
+if TYPE_CHECKING:
+    from pypdf import PageObject
 
 _LABEL: Final = re.compile(r"\^XA(.*?)\^XZ", re.DOTALL)
 _BARCODE: Final = r"\^B[^Y\^][^\^]*\^FD{}\^FS"
@@ -68,6 +67,9 @@ def require_pdf(body: bytes, texts: Iterable[str], *, picture: bool) -> bool:
     Raises:
         WrongResultError: when it is no PDF, is blank, or something is missing.
     """
+    from pypdf import PdfReader  # noqa: PLC0415 - a seventh of the agent's memory, for those who print
+    from pypdf.errors import PyPdfError  # noqa: PLC0415 - as above
+
     try:
         pages = PdfReader(io.BytesIO(body)).pages
         shown = " ".join(page.extract_text() for page in pages)
@@ -107,6 +109,8 @@ def _pictures(page: PageObject) -> Iterator[int]:
 
 
 def _curves(page: PageObject) -> int:
+    from pypdf.generic import ContentStream  # noqa: PLC0415 - as above
+
     content = page.get_contents()
     if content is None:
         return 0
