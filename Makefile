@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install check fix test demo locks wheel image clean
+.PHONY: help install check fix test demo bench locks wheel image clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -34,6 +34,9 @@ test: install ## every test; what they need is installed and started by the sand
 
 demo: install ## the sandbox, the agent on it, and the result; DEMO_SECONDS=60 ends by itself
 	@$(BIN)/python -m sandbox demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+bench: install ## the agent beside the exporters it replaces, into docs/benchmarks.md; BENCH_TENANTS="1 50" is a short one
+	$(BIN)/python -m bench $(BENCH_TENANTS)
 
 wheel: install ## the wheel, in dist/
 	rm -rf dist && $(BIN)/hatchling build -t wheel
