@@ -73,6 +73,7 @@ def start(services: Services, world: Alerting, _progress: object) -> Prometheus:
         "--storage.tsdb.retention.time=1d",
         f"--web.listen-address={LOOPBACK}:{ports['http']}",
         "--web.enable-lifecycle",
+        "--scrape.discovery-reload-interval=1s",
     )
     services.start(Spec(name=NAME, argv=argv, ports=ports, ready=partial(answers, f"{prometheus.url}/-/ready")))
     return prometheus
@@ -82,7 +83,7 @@ def _config(prometheus: Prometheus, alertmanager: Alertmanager) -> dict[str, Any
     receivers = [{"targets": [alertmanager.url.removeprefix("http://")]}]
     found = {"files": [str(prometheus.targets)], "refresh_interval": "1s"}
     return {
-        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(prometheus.rules / "*.yml")],
         "alerting": {"alertmanagers": [{"static_configs": receivers}]},
         "scrape_configs": [{"job_name": JOB, "file_sd_configs": [found]}],
@@ -90,7 +91,7 @@ def _config(prometheus: Prometheus, alertmanager: Alertmanager) -> dict[str, Any
 
 
 def set_targets(prometheus: Prometheus, addresses: Iterable[str]) -> None:
-    """Scrape `/metrics` of these addresses (`host:port`) and no others, every 5 s, within 10 s from now."""
+    """Scrape `/metrics` of these addresses (`host:port`) and no others, every second, within 10 s from now."""
     fresh = prometheus.targets.with_suffix(".new")
     fresh.write_text(json.dumps([{"targets": list(addresses)}]))
     fresh.replace(prometheus.targets)

@@ -24,7 +24,7 @@ from tests.unit.otel_config.fakes import FakeMeter, Held, many, series
 
 # The Collector is compiled on a machine that has none yet.
 pytestmark = pytest.mark.timeout(1200)
-SCRAPE_INTERVAL = 5.0
+SCRAPE_INTERVAL = 1.0
 INTERVAL = 1.0
 UNITS = ("s", "By", "1", "", "{job}", "By/s", "ms", "%")
 KINDS = (Kind.GAUGE, Kind.UPDOWN, Kind.COUNTER, Kind.HISTOGRAM)
