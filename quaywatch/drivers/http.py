@@ -136,6 +136,7 @@ class HttpServer:
 
         Raises:
             AuthError: when the file of a header cannot be read.
+            ConfigError: when the file of authorities cannot.
         """
         how = Visiting(
             method=method,

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from quaywatch.contract import Phase, Trouble, Visit
+from quaywatch.errors import ConfigError
 
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _CHUNK: Final = 64 * 1024
@@ -48,12 +49,18 @@ class Visiting:
 
 
 async def visit(url: str, how: Visiting) -> Visit:
-    """The visit to ``url``, over within ``how.within`` seconds, whatever the other side does."""
+    """The visit to ``url``, over within ``how.within`` seconds, whatever the other side does.
+
+    Raises:
+        ConfigError: when the file of authorities cannot be read.
+    """
     watch = _Watch()
+    # Reading the authorities takes longer than many a visit, and is no part of it.
+    tls = await asyncio.to_thread(_tls, how.ca_file, watch)
     began = time.monotonic()
     try:
         async with asyncio.timeout(how.within):
-            await _go(URL(url), how, watch)
+            await _go(URL(url), how, tls, watch)
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         watch.trouble = _trouble(error, watch)
     return Visit(
@@ -127,13 +134,16 @@ def _tls(ca_file: str | None, watch: _Watch) -> ssl.SSLContext:
     context.watch = watch
     if ca_file is None:
         context.load_default_certs()
-    else:
+        return context
+    try:
         context.load_verify_locations(ca_file)
+    except OSError as error:
+        raise ConfigError(f"{ca_file}: no certificates can be read from it, a PEM file is allowed") from error
     return context
 
 
-async def _go(url: URL, how: Visiting, watch: _Watch) -> None:
-    connector = aiohttp.TCPConnector(ssl=_tls(how.ca_file, watch), force_close=True, use_dns_cache=False)
+async def _go(url: URL, how: Visiting, tls: ssl.SSLContext, watch: _Watch) -> None:
+    connector = aiohttp.TCPConnector(ssl=tls, force_close=True, use_dns_cache=False)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.CookieJar(unsafe=True),  # some pages lead in circles without their cookies
