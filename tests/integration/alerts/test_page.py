@@ -20,14 +20,14 @@ from sandbox.process import until
 from sandbox.world import World
 
 PARTS = ("odoo14", "prometheus")
-EVERY = 5.0
+EVERY = 3.0
 FLOW = Flow("sandbox", "erp14", "order_create", EVERY)
 _WITHIN = 150.0
 
 
 @pytest.fixture
 def watching(world: World) -> Iterator[Agent]:
-    """The agent orders every 5 s; Prometheus scrapes it and evaluates the rules made for it."""
+    """The agent orders every 3 s; Prometheus scrapes it and evaluates the rules made for it."""
     rules = world.prometheus.rules / "page.yml"
     rules.write_text(alerts.render(all_metrics(), prometheus_name, flows_run=[FLOW]))
     api.reload(world.prometheus.url)
