@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from quaywatch.contract import Backup, BackupSet, RestoreTest
 from quaywatch.errors import ParseError
@@ -16,10 +25,9 @@ Parse = Callable[[bytes], tuple[BackupSet, ...]]
 """Makes backups of a tool's output."""
 
 _LONGEST_NAME: Final = 100
+_NOTHING: Final = (b"", b"null")
 _DELTA: Final = re.compile(r"_D_[0-9A-F]{24}")
 """What WAL-G puts into the name of a backup that builds on another."""
-
-T = TypeVar("T")
 
 
 def _moment(value: Any) -> Any:
@@ -154,7 +162,7 @@ def parse_pgbackrest(text: bytes) -> tuple[BackupSet, ...]:
 
 class _WalgBackup(_Model):
     backup_name: str
-    time: _Moment | None = None
+    time: Annotated[_Moment | None, Field(validation_alias=AliasChoices("time", "modification_time"))] = None
     start_time: _Moment | None = None
     finish_time: _Moment | None = None
     uncompressed_size: _Size | None = None
@@ -177,12 +185,17 @@ class _WalgBackup(_Model):
 
 
 def parse_walg(text: bytes) -> tuple[BackupSet, ...]:
-    """The output of ``wal-g backup-list --json``, with ``--detail`` or without: one set. No output is no backup.
+    """The output of ``wal-g backup-list --json``, with ``--detail`` or without: one set.
+
+    Without backups some releases print nothing, or null.
 
     Raises:
         ParseError: when it is something else.
     """
-    found: tuple[_WalgBackup, ...] = _read(tuple[_WalgBackup, ...], text.strip() or b"[]", "wal-g backup-list")
+    told = text.strip()
+    found: tuple[_WalgBackup, ...] = _read(
+        tuple[_WalgBackup, ...], b"[]" if told in _NOTHING else told, "wal-g backup-list"
+    )
     return (BackupSet(backups=tuple(backup.record() for backup in found)),)
 
 
@@ -256,7 +269,7 @@ def parse_restore_tests(text: bytes) -> tuple[RestoreTest, ...]:
     return newest(one.record() for one in found)
 
 
-def newest(tests: Sequence[RestoreTest] | Any) -> tuple[RestoreTest, ...]:
+def newest(tests: Iterable[RestoreTest]) -> tuple[RestoreTest, ...]:
     """Of each thing that was restored the last test, and the last successful one."""
     kept: dict[tuple[str, bool], RestoreTest] = {}
     for test in sorted(tests, key=lambda one: one.ended):
@@ -266,7 +279,7 @@ def newest(tests: Sequence[RestoreTest] | Any) -> tuple[RestoreTest, ...]:
     return tuple(dict.fromkeys(kept.values()))
 
 
-def dump_restore_tests(tests: Sequence[RestoreTest]) -> bytes:
+def dump_restore_tests(tests: Iterable[RestoreTest]) -> bytes:
     """Tests in the form that `parse_restore_tests` reads."""
     models = [
         _Test(

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from quaywatch import __version__
 from quaywatch.drivers.http import HttpAddress, HttpServer
-from quaywatch.errors import ConfigError, ConnectError
+from quaywatch.errors import AuthError, ConfigError, ConnectError
+from quaywatch.secret import Secret
 
 Seen = list[web.Request]
 
@@ -106,6 +107,24 @@ async def test_requests_say_who_asks_and_within_which_trace(seen_by: tuple[HttpS
     assert "traceparent" not in alone.headers
     assert trace in traced.headers["traceparent"]
     assert traced.headers["Content-Type"] == "text/plain"
+
+
+async def test_the_targets_own_headers_go_with_every_request(tmp_path: Path) -> None:
+    """A token from a file is read anew each time; what a request says itself wins."""
+    runner, port, seen = await serving()
+    token = tmp_path / "token"
+    address = HttpAddress(url=f"http://127.0.0.1:{port}", headers={"X-Key": Secret.of_file(token)})
+    driver = HttpServer(address)
+    for text in ("one", "two"):
+        token.write_text(f"{text}\n")
+        await driver.get("/200")
+    await driver.post("/200", b"", {"X-Key": "three"})
+    token.unlink()
+    with pytest.raises(AuthError, match="the file with the password cannot be read"):
+        await driver.get("/200")
+    assert [request.headers["X-Key"] for request in seen] == ["one", "two", "three"]
+    await driver.close()
+    await runner.cleanup()
 
 
 async def test_tls_is_verified(tmp_path: Path) -> None:

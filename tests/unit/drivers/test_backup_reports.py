@@ -50,10 +50,16 @@ def test_walg_with_and_without_details() -> None:
     )
 
 
-@pytest.mark.parametrize("text", [b"", b"[]\n"])
+@pytest.mark.parametrize("text", [b"", b"[]\n", b"null\n"])
 def test_walg_without_backups(text: bytes) -> None:
     """A set without any."""
     assert parse_walg(text) == (BackupSet(),)
+
+
+def test_walg_of_older_releases() -> None:
+    """They called the time by another name."""
+    text = b'[{"backup_name": "base_000000010000000000000004", "modification_time": "2026-03-01T02:00:00Z"}]'
+    assert parse_walg(text) == (BackupSet(backups=(Backup(type="full", ended=MARCH_1),)),)
 
 
 def stanza(**changes: object) -> bytes:
