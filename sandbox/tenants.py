@@ -145,7 +145,7 @@ def add(server: Postgres, databases: Iterable[str]) -> None:
     databases = list(databases)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         shares = [databases[share::_AT_ONCE] for share in range(_AT_ONCE)]
-        list(pool.map(partial(_copy, server), (_template(edition) for edition in EDITIONS), shares))
+        list(pool.map(partial(_copy, server), (template(edition) for edition in EDITIONS), shares))
 
 
 def counts(server: Postgres, database: str) -> dict[str, int]:
@@ -164,12 +164,13 @@ def _copy(server: Postgres, template: str, databases: Sequence[str]) -> None:
     sql(server, "\n".join(statement % one for one in databases))
 
 
-def _template(edition: Edition) -> str:
+def template(edition: Edition) -> str:
+    """What the database is called that tenants of an edition are copied from."""
     return f"tenant_template_{edition.name}"
 
 
 def _make_template(server: Postgres, edition: Edition) -> None:
-    name = _template(edition)
+    name = template(edition)
     tables = _tables(server, edition)
     sql(server, f"update pg_database set datistemplate = false where datname = '{name}'")
     sql(server, f"drop database if exists {name}")
