@@ -1,0 +1,222 @@
+"""Flows through the web client of Odoo 14 and 19, in a real Chromium, behind Traefik."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from probes import browser_login, browser_order_create, order_create
+from quaywatch.contract import Odoo as Driver
+from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Transaction
+from quaywatch.drivers.browser import SiteBrowser, WarmBrowser
+from quaywatch.drivers.browser_evidence import LocalStore
+from quaywatch.drivers.browser_settings import BrowserSettings, Site
+from quaywatch.drivers.odoo import OdooServer
+from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.probing import RunRecord, run_probe
+from quaywatch.secret import Secret
+from sandbox.host import require
+from sandbox.parts.odoo import Odoo
+from sandbox.parts.recorder import Recorder
+from sandbox.parts.records import Span, read_spans
+from sandbox.world import World
+from tests.integration.probes.support import address, marked, target
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PARTS = ("odoo14", "odoo19", "traefik", "recorder")
+INSTALLATION = "test-browser"
+LOGIN: tuple[Probe[Driver, Any], Any] = (browser_login.PROBE, browser_login.Options())
+SPANS_WITHIN = 10.0
+"""Seconds in which Traefik's spans arrive."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def warm() -> AsyncIterator[WarmBrowser]:
+    """One browser for all tests, started."""
+    require("chromium")
+    warm = WarmBrowser(BrowserSettings())
+    async with warm.lent():
+        pass
+    yield warm
+    await warm.close()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An Odoo behind Traefik."""
+
+    server: Odoo
+    url: str
+
+    @asynccontextmanager
+    async def driver(self, warm: WarmBrowser, password: str = "") -> AsyncIterator[OdooServer]:
+        """Its driver with a browser, as the probe's user."""
+        secret, user = Secret(password or self.server.password), self.server
+        site = Site(url=self.url, database=user.database, login=user.login, password=secret)
+        driver = OdooServer(address(user, url=self.url, password=secret), browser=SiteBrowser(site, warm))
+        yield driver
+        await driver.close()
+
+
+@pytest.fixture(params=["odoo14", "odoo19"])
+def edge(request: pytest.FixtureRequest, world: World) -> Edge:
+    """Each Odoo."""
+    return Edge(getattr(world, request.param), getattr(world.traefik, request.param))
+
+
+def order(server: Odoo) -> tuple[Probe[Driver, Any], Any]:
+    """The probe of orders with its options."""
+    return browser_order_create.PROBE, order_create.Options(partner=server.partner_id, product=server.product_id)
+
+
+async def run(
+    driver: OdooServer, edge: Edge, flow: tuple[Probe[Driver, Any], Any], tracer: TracerProvider | None = None
+) -> RunRecord:
+    """One run now."""
+    probe, options = flow
+    return await run_probe(
+        ProbeTask(probe, options, every=300, deadline=90),
+        driver,
+        target=target(edge.server),
+        tick=time.time(),
+        installation=INSTALLATION,
+        meter=Instruments("", SystemClock()),
+        tracer=(tracer or TracerProvider()).get_tracer("test"),
+        clock=SystemClock(),
+    )
+
+
+async def test_an_order_is_made_and_every_request_belongs_to_its_step(
+    edge: Edge, warm: WarmBrowser, world: World
+) -> None:
+    """The run is green, leaves nothing, and Traefik's spans of page and RPC lie under the step that asked."""
+    kept, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    async with edge.driver(warm) as driver:
+        record = await run(driver, edge, order(edge.server), provider)
+    assert record.message == ""
+    assert record.outcome is Outcome.SUCCESS
+    assert [step.name for step in record.steps] == [*browser_order_create.PROBE.steps, "cancel", "erase"]
+    assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
+    seen = await _of_browser(world.recorder, record.trace_id, _by_step(kept.get_finished_spans()))
+    assert ("step login", "/web/login") in seen
+    assert [step for step, path in seen if "/call_button" in path] == ["step confirm"]
+    assert [step for step, path in seen if path.endswith(("/create", "/web_save"))] == ["step create"]
+    assert [path for _, path in seen if path.startswith(("/web/static", "/web/assets"))] == []
+
+
+def _by_step(spans: tuple[ReadableSpan, ...]) -> dict[str, str]:
+    """The names of our own spans by their ids."""
+    return {f"{span.context.span_id:016x}": span.name for span in spans if span.context}
+
+
+async def _of_browser(recorder: Recorder, trace_id: str, steps: dict[str, str]) -> list[tuple[str, str]]:
+    """Step and path of each request of the browser that Traefik saw, once the last one has arrived."""
+    end = time.monotonic() + SPANS_WITHIN
+    while True:
+        spans = [span for span in read_spans(recorder.file) if span.trace_id == trace_id and _browser(span)]
+        if time.monotonic() > end or any("logout" in span.attributes["url.path"] for span in spans):
+            return [(steps.get(span.parent_id, "nowhere"), span.attributes["url.path"]) for span in spans]
+        await asyncio.sleep(0.1)
+
+
+def _browser(span: Span) -> bool:
+    """Whether it is a request of the browser's, as it came in."""
+    agent = str(span.attributes.get("user_agent.original"))
+    return span.kind == "server" and agent.startswith("Mozilla/") and "Quaywatch/" in agent
+
+
+async def test_a_wrong_password_is_ours(edge: Edge, warm: WarmBrowser) -> None:
+    """The run is invalid at its login, so that it never counts against Odoo."""
+    async with edge.driver(warm, password="wrong") as driver:
+        record = await run(driver, edge, LOGIN)
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.AUTH, "login")
+
+
+async def test_a_missing_browser_is_ours(edge: Edge) -> None:
+    """Without Chromium the run is invalid, and its message says what to do."""
+    async with edge.driver(WarmBrowser(BrowserSettings(executable=Path("/nonexistent")))) as driver:
+        record = await run(driver, edge, LOGIN)
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.CONFIG, "prepare")
+    assert "browser.executable" in record.message
+
+
+@dataclass
+class Interrupted:
+    """A transaction in which something happens right before a step."""
+
+    transaction: Transaction
+    before: str
+    happens: Callable[[], Awaitable[None]]
+
+    @property
+    def mark(self) -> str:
+        """The run's."""
+        return self.transaction.mark
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        """The step, after what happens."""
+        if name == self.before:
+            await self.happens()
+        async with self.transaction.step(name):
+            yield
+
+    def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
+        """The run's."""
+        self.transaction.undo(name, action)
+
+
+async def test_an_error_of_odoo_is_a_failure_with_evidence(
+    edge: Edge, warm: WarmBrowser, tmp_path: Path, world: World
+) -> None:
+    """An order that is erased before it is confirmed: Odoo's dialog fails the run; picture and trace hold no secret."""
+    probe, options = order(edge.server)
+    admin = edge.server.admin()
+
+    def erase() -> None:
+        ours = [("client_order_ref", "like", f"quaywatch/{INSTALLATION}/")]
+        admin.call("sale.order", "unlink", admin.call("sale.order", "search", ours))
+
+    async def interrupted(driver: Driver, options: Any, tx: Transaction) -> None:
+        await probe.run(driver, options, Interrupted(tx, "confirm", lambda: asyncio.to_thread(erase)))
+
+    settings = BrowserSettings(store=LocalStore(directory=tmp_path, max_age=60, max_bytes=1 << 26))
+    lent = WarmBrowser(settings)
+    lent._current = warm._current  # the same browser, with a place for evidence
+    async with edge.driver(lent) as driver:
+        record = await run(driver, edge, (replace(probe, run=interrupted), options))
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.FAILURE, Reason.FAULT, "confirm")
+    assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
+    kept = _kept(tmp_path)
+    assert set(kept) == {".png", ".zip"}
+    assert b"/call_button" in kept[".zip"]
+    assert edge.server.password.encode() not in kept[".zip"]
+    assert set(re.findall(rb"session_id=([^;\"\\]+)", kept[".zip"])) <= {b"***"}
+
+
+def _kept(directory: Path) -> dict[str, bytes]:
+    """The evidence by its kind, a trace as one text."""
+    return {path.suffix: _unpacked(path) for path in directory.iterdir()}
+
+
+def _unpacked(path: Path) -> bytes:
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return b"\n".join(archive.read(name) for name in archive.namelist())
