@@ -30,6 +30,8 @@ RESERVED = Name("stock.move", ("reserved_availability", "quantity"))
 """How much of a move is reserved: ``quantity`` since 17, as long as the move is not done."""
 DONE = Name("stock.move", ("quantity_done", "quantity"))
 """How much was moved."""
+LINE_DONE = Name("stock.move.line", ("qty_done",))
+"""How much of a line was moved, where that is not the same field as what is reserved: up to 16."""
 PICKED = Name("stock.move", ("picked",))
 """Whether ``quantity`` was moved and not only reserved: since 17."""
 GROUPS = Name("res.users", ("groups_id", "group_ids"))

@@ -16,6 +16,8 @@ from typing import Any
 from quaywatch.contract import Odoo, Row, SweepOrder, Swept
 from quaywatch.errors import FaultError, ParseError, VersionError, WrongResultError
 
+from .odoo_names import LINE_DONE, called
+
 ORDER = "sale.order"
 PICKING = "stock.picking"
 MARK = "client_order_ref"
@@ -81,7 +83,19 @@ async def cancel(odoo: Odoo, order: Order) -> None:
         return
     if order.locked:
         await odoo.call(ORDER, "action_unlock", [order.id])
+    await _forget_moved(odoo, order)
     await act(odoo, order, "action_cancel", frozenset({"cancel"}), disable_cancel_warning=True)
+
+
+async def _forget_moved(odoo: Odoo, order: Order) -> None:
+    """Take back what was written as moved and is not: up to 16 a delivery cancelled with it could never be erased."""
+    name = await called(odoo, LINE_DONE) if order.pickings else None
+    if name is None:
+        return
+    open_lines = [("picking_id", "in", list(order.pickings)), ("state", "not in", ["done", "cancel"]), (name, "!=", 0)]
+    rows = await odoo.call(LINE_DONE.model, "search_read", open_lines, fields=["id"])
+    if rows:
+        await odoo.call(LINE_DONE.model, "write", [row["id"] for row in rows], {name: 0})
 
 
 async def erase(janitor: Odoo, order: Order) -> int:

@@ -152,11 +152,13 @@ class FakeOdoo:
             "locked": facts.has_locked,
             "picking_ids": self.db.has_stock,
             "picked": facts.picked,
+            "qty_done": not facts.picked,
             "zpl_template": facts.zpl_template,
         }
         names = {
             "sale.order": {"client_order_ref", "state", "create_date", "locked", "picking_ids"},
             "stock.move": {"product_uom_qty", "state", facts.reserved, facts.done, "picked"},
+            "stock.move.line": {"state", "qty_done"},
             "product.product": {"name", "barcode", "type", facts.storable[0]},
             LABEL_FORM: {"print_format", "custom_quantity", "zpl_template"},
         }[model]
@@ -209,6 +211,8 @@ class FakeOdoo:
             return len(found) if method == "search_count" else self._read(model, found, keywords["fields"])
         if method == "default_get":
             return {"date_order": self.db.clock.strftime(TIME)}
+        if model == "stock.move.line" and method == "write":
+            return self.db.stock.write_lines(arguments[0], arguments[1])
         if model in ("stock.picking", "stock.move") and method != "unlink":
             return getattr(self.db.stock, method)(arguments[0], *arguments[1:] or [keywords.get("context", {})])
         if method in _COMMON:
@@ -309,6 +313,8 @@ class FakeOdoo:
         if self.db.undeletable & set(keys) or any(table[key]["state"] not in ("draft", "cancel") for key in keys):
             raise FaultError("You can not delete a confirmed sales order.", code="2")
         for key in keys:
+            if model == "stock.picking":
+                self.db.stock.refuse_to_delete(key)
             del table[key]
             if model == "stock.picking":
                 self.db.tables["stock.move"].pop(key, None)

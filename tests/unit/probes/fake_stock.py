@@ -51,7 +51,7 @@ class Stock:
             move["reserved"] = move["product_uom_qty"]
             quant["reserved_quantity"] += move["reserved"]
             line = {"picking_id": picking, "product_id": move["product_id"], "location_id": quant["location_id"]}
-            self._tables["stock.move.line"][picking] = {**line, "state": "assigned"}
+            self._tables["stock.move.line"][picking] = {**line, "state": "assigned", "qty_done": 0.0}
             self._become(picking, move, "assigned")
         return True
 
@@ -89,7 +89,25 @@ class Stock:
         for number in moves:
             self._tables["stock.move"][number]["done"] = values[self._facts.done]
             assert ("picked" in values) == self._facts.picked
+            for line in self._lines(number):
+                line["qty_done"] = values[self._facts.done]
         return True
+
+    def write_lines(self, lines: Sequence[int], values: Mapping[str, Any]) -> bool:
+        """What a person writes on a line."""
+        for number in lines:
+            self._tables["stock.move.line"][number].update(values)
+            self._tables["stock.move"][number]["done"] = values["qty_done"]
+        return True
+
+    def refuse_to_delete(self, picking: int) -> None:
+        """Up to 16 lines of which something was moved are neither let go of nor deleted."""
+        if any(not self._facts.picked and line["qty_done"] for line in self._lines(picking)):
+            raise FaultError("You can not delete product moves if the picking is done.", code="2")
+
+    def _lines(self, picking: int) -> list[Record]:
+        line = self._tables["stock.move.line"].get(picking)
+        return [line] if line else []
 
     def value(self, move: Record, field: str) -> Any:
         """A field of a move, by its name in this version."""
@@ -107,10 +125,13 @@ class Stock:
     def _let_go(self, picking: int, move: Record) -> None:
         self._quant(move["product_id"])["reserved_quantity"] -= move["reserved"]
         move["reserved"] = 0.0
-        self._tables["stock.move.line"].pop(picking, None)
+        if self._facts.picked or not move["done"]:
+            self._tables["stock.move.line"].pop(picking, None)
 
     def _become(self, picking: int, move: Record, state: str) -> None:
         move["state"] = state
+        for line in self._lines(picking):
+            line["state"] = state
         self._tables["stock.picking"][picking]["state"] = state
 
     def _of(self, pickings: Sequence[int]) -> Iterator[tuple[int, Record]]:

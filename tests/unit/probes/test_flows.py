@@ -9,8 +9,9 @@ import pytest
 from opentelemetry.trace import NoOpTracer
 
 from probes import label_print, login, portal_lookup, shipment_confirm, stock_reserve
+from probes import odoo_orders as orders
 from quaywatch.contract import Odoo, Outcome, Probe, Reason, SweepOrder
-from quaywatch.errors import AuthError, ConnectError, DeadlineError, TargetError
+from quaywatch.errors import AuthError, ConnectError, DeadlineError, TargetError, WrongResultError
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.saga import Saga
 from quaywatch.runtime.verdict import Verdict
@@ -18,7 +19,7 @@ from tests.unit.probes.fake_odoo import PARCEL, PARTNER, PRODUCT, SERVICE, Datab
 from tests.unit.probes.fake_print import page, pdf, zpl
 from tests.unit.probes.versions import VERSIONS
 
-WANTED = {"partner": PARTNER, "product": PRODUCT}
+WANTED: dict[str, Any] = {"partner": PARTNER, "product": PRODUCT}
 SHIPMENT = shipment_confirm.Options(**WANTED, location="PROBE-STOCK")
 FLOWS: dict[Probe[Odoo, Any], Any] = {
     stock_reserve.PROBE: stock_reserve.Options(**WANTED, quantity=2.0),
@@ -96,9 +97,10 @@ async def test_a_call_that_fails_leaves_nothing(
 
 
 @pytest.mark.parametrize("at", range(40))
-async def test_a_shipment_that_is_cut_ends_cancelled(at: int) -> None:
-    """Whichever call of a shipment goes unanswered, the sweep leaves it cancelled, or done and cancelled, once."""
-    database = Database(trouble=Trouble(at, lambda: ConnectError("cut"), done_first=True))
+@pytest.mark.parametrize("version", [14, 19])
+async def test_a_shipment_that_is_cut_ends_cancelled(version: int, at: int) -> None:
+    """Whichever call of a shipment goes unanswered, the sweep erases it, or leaves it done and cancelled, once."""
+    database = Database(version=version, trouble=Trouble(at, lambda: ConnectError("cut"), done_first=True))
     await ran(shipment_confirm.PROBE, database)
     database.trouble = None
     await swept(shipment_confirm.PROBE, database)
@@ -223,3 +225,16 @@ def test_copies_are_few(copies: int) -> None:
     """A trial is no print run."""
     with pytest.raises(ValueError, match="copies"):
         label_print.Options(partner=1, product=1, copies=copies)
+
+
+@pytest.mark.parametrize("version", [16, 17, 18])
+async def test_a_cancellation_that_asks_back_is_told_not_to(version: int) -> None:
+    """Trap 2: without its key the cancellation of a confirmed order only asks back; the probes send the key."""
+    database = Database(version=version)
+    odoo = FakeOdoo(database)
+    number = database.order("mark", state="sale", product=PRODUCT)
+    (order,) = await orders.marked(odoo, "mark")
+    with pytest.raises(WrongResultError, match="sale after action_cancel instead of cancel: a wizard asks back"):
+        await orders.act(odoo, order, "action_cancel", frozenset({"cancel"}))
+    await orders.cancel(odoo, order)
+    assert database.orders[number]["state"] == "cancel"
