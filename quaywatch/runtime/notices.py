@@ -82,10 +82,20 @@ class Notices:
         restore_tests: the file in which restore tests are kept; None when there are none to be told.
         meter: where what they tell is counted.
         clock: time.
+        within: seconds in which a notice has to arrive.
     """
 
-    def __init__(self, token: Secret, restore_tests: Path | None, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self,
+        token: Secret,
+        restore_tests: Path | None,
+        meter: Meter,
+        clock: Clock,
+        *,
+        within: float = READ_WITHIN,
+    ) -> None:
         self.token = token
+        self._within = within
         self._file = restore_tests
         self._meter = meter
         self._clock = clock
@@ -114,7 +124,7 @@ class Notices:
         self, request: web.Request, notice: str, take: Callable[[bytes], Awaitable[Outcome]]
     ) -> web.Response:
         try:
-            async with asyncio.timeout(READ_WITHIN):
+            async with asyncio.timeout(self._within):
                 body = await request.read()
             outcome = await take(body)
         except ParseError as error:

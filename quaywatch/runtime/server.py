@@ -20,6 +20,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _OPEN = frozenset({"/healthz", "/readyz"})
 """What an orchestrator asks without a token; neither says anything but yes or no."""
+_LINGERS = 0.5
+"""Seconds for which the rest of a request is awaited that was answered before it was whole."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": CONTENT_POLICY,
@@ -87,7 +89,7 @@ class StatusServer:
             ConfigError: when the address cannot be listened on.
         """
         # No access log: a query may hold the token.
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1, lingering_time=_LINGERS)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()

@@ -37,13 +37,14 @@ async def exposition(_accept: str) -> tuple[bytes, str]:
 class Told:
     """An agent that can be told, and what it counted."""
 
-    session: aiohttp.ClientSession
+    session: aiohttp.ClientSession | None
     instruments: Instruments
 
     async def post(self, path: str, content: Any, token: str = SENDER) -> tuple[int, str]:
         """Status and text of the answer."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        assert self.session is not None
         async with self.session.post(path, data=body, headers=headers) as answer:
             return answer.status, await answer.text()
 
@@ -85,6 +86,7 @@ async def test_only_who_has_the_senders_token_may_tell(path: str, agent: Told) -
     for token in ("", "s3cret", "n0tic"):
         assert (await agent.post(path, DEPLOYMENT, token))[0] == 401
     assert (await agent.post(f"{path}?token=n0tice", DEPLOYMENT, ""))[0] == 401
+    assert agent.session is not None
     async with agent.session.get("/", headers={"Authorization": "Bearer n0tice"}) as answer:
         assert answer.status == 401
     assert agent.counted("quaywatch.notices") == 0
@@ -190,6 +192,21 @@ async def test_a_restore_test_that_is_wrong_is_refused(content: Any, text: str, 
     assert status == 400
     assert said.startswith(text)
     assert not kept.exists()  # noqa: ASYNC240 - a look at the test's own directory
+
+
+async def test_a_notice_that_never_arrives_is_given_up() -> None:
+    """Who sends half of it does not hold the agent."""
+    instruments = Instruments("test", SystemClock())
+    server = listening(Notices(Secret(SENDER), None, instruments, SystemClock(), within=0.1))
+    await server.start()
+    reader, writer = await asyncio.open_connection(*server.address)
+    head = f"POST /v1/deployments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {SENDER}\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head.encode() + b"{")
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.transport.abort()
+    await server.close()
+    assert Told(None, instruments).counted("quaywatch.notices", outcome="refused") == 1
 
 
 async def test_a_file_that_cannot_be_written_is_said_to_the_sender(agent: Told, kept: Path) -> None:
