@@ -24,21 +24,36 @@ class Relay:
         """Cut every line."""
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
+        await self.cut()
+
+    async def lead_to(self, host: str, port: int) -> None:
+        """Cut every line; new ones lead to another server."""
+        self._upstream = (host, port)
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cut every line that is open now."""
+        cut = list(self._tasks)
+        for task in cut:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*cut, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
-        there, back = await asyncio.open_connection(*self._upstream)
+        try:
+            there, back = await asyncio.open_connection(*self._upstream)
+        except OSError:  # nobody listens behind it now
+            writer.close()
+            self._tasks.discard(task) if task else None
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, back))
                 group.create_task(self._pass(there, writer))
         except asyncio.CancelledError:
-            pass  # the test is over
+            pass  # told to cut the line
         finally:
             back.close()
             writer.close()

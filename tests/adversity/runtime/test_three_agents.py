@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest_asyncio
 
+from bench.leases import Plan, Trial
 from quaywatch.runtime.catalogue import LEASE_UNREACHABLE, TARGET_UP
 from sandbox.parts import redis
 from sandbox.parts.postgres import Postgres
@@ -179,3 +180,24 @@ async def test_nothing_goes_blind_while_the_leases_are_away(server: Postgres, se
         relay.dark = False
         await eventually(lambda: unreachable() == [0, 0, 0], within=2 * TTL)
         await eventually(lambda: len(watching()) == 1, within=2 * TTL)
+
+
+SHORT = Plan(ticks=16, every=1.0, ttl=3.0, faults={1: "kill", 6: "failover", 9: "cut"})
+
+
+async def test_every_tick_is_run_or_missed_and_none_twice_unsaid(tmp_path: Path) -> None:
+    """The leader is killed, the database fails over, the leader is cut off: what nobody ran is reported as missed.
+
+    What two agents ran, they ran while one of them was cut off, for no longer than the time to live, and said so.
+    """
+    calm, killed, failover, cut = await Trial(SHORT, tmp_path).run()
+    assert sum(episode.ticks for episode in (calm, killed, failover, cut)) == SHORT.ticks
+    for episode in (calm, killed, failover, cut):
+        assert episode.run + episode.not_run == episode.ticks
+        assert episode.not_run <= episode.reported_missed
+        assert episode.twice <= episode.unconfirmed
+        assert episode.overlap <= SHORT.ttl + SHORT.every
+    assert (calm.run, calm.reported_missed) == (calm.ticks, 0)
+    assert (killed.twice, killed.unconfirmed) == (0, 0)
+    assert killed.run >= 2
+    assert cut.run >= 3

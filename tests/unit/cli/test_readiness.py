@@ -44,3 +44,11 @@ def test_a_target_has_to_be_pinged_and_read() -> None:
     assert not looked_at([cache], meter.series())
     meter.set(SCRAPE_SUCCESS, 0, "cache", "memory", "")
     assert looked_at([cache], meter.series())
+
+
+def test_readiness_is_not_leadership() -> None:
+    """An agent that waits for others to die is ready: it looked at everything that is its own, which is nothing."""
+    shared = [one for one in WATCHED if one.target.name == "db"]
+    assert acted_on(shared, NoneHeld()) == []
+    assert looked_at(acted_on(shared, NoneHeld()), [])
+    assert not looked_at(acted_on(shared, AlwaysHeld()), [])

@@ -13,6 +13,7 @@ from quaywatch.runtime import catalogue
 from quaywatch.runtime.history import RUNS_KEPT, History, Status
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.status_page import CONTENT_POLICY, render
+from quaywatch.runtime.suspicion import Cause, Evidence, Finding, Trigger
 from tests.unit.runtime.status_fakes import NOW, FrozenClock, numbers, quiet, record, troubled
 
 EVIL = "<script>alert(1)</script>\"'&$version"
@@ -74,6 +75,43 @@ def test_every_run_is_a_cell_with_a_shape_of_its_own(clock: FrozenClock) -> None
     assert page.count("li", **{"class": "invalid"}) == 7
     assert page.count("li", **{"class": "empty"}) == RUNS_KEPT - 9
     assert page.count("li", title="11:59:00 failure, 172 ms, confirm: timeout") == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "badge", "trouble"),
+    [
+        (Outcome.FLAKY, "✓ passes, repeated", "Failed at first"),
+        (Outcome.CLEANUP_FAILED, "◇ passes, not undone", "Could not be undone"),
+    ],
+)
+def test_what_passed_and_was_not_well_is_said(outcome: Outcome, badge: str, trouble: str, clock: FrozenClock) -> None:
+    """It counts as passed, has a look of its own, and the reason stands below."""
+    history = History(clock, version="1")
+    history.note_run(record(NOW, outcome, Reason.FAULT, message="it broke"))
+    page = render(history.status(numbers(clock)))
+    assert badge in page
+    assert f"{trouble} 0 s ago, in step confirm (fault): it broke" in page
+    assert Reader(page).count("li", **{"class": outcome.value}) == 1
+    assert "1 of 1 passed" in page
+
+
+def test_maintenance_is_neither_passed_nor_overdue(clock: FrozenClock) -> None:
+    """A tick that was skipped is on the strip and is not counted among the runs."""
+    history = History(clock, version="1")
+    history.note_run(record(NOW - 60))
+    history.note_run(replace(record(NOW), outcome=Outcome.SKIPPED, steps=()))
+    page = render(history.status(numbers(clock)))
+    assert '<span class="badge none">maintenance</span>' in page
+    assert "1 of 1 passed" in page
+
+
+def test_the_cause_of_trouble_is_said(clock: FrozenClock) -> None:
+    """With how sure it is and what was seen; nothing in it is taken for markup. A slow run that passed has one too."""
+    history = quiet(clock)
+    evidence = Evidence(Cause.LOCK_WAIT, 0.9, ("process <4312> holds it",))
+    history.note_run(replace(record(NOW), findings=(Finding("confirm", Trigger.SLOW, evidence),)))
+    page = render(history.status(numbers(clock)))
+    assert "Was slow 0 s ago<br>Likely cause: <b>lock wait</b> (90%). process &lt;4312&gt; holds it" in page
 
 
 def test_steps_are_bars_one_after_the_other(clock: FrozenClock) -> None:
