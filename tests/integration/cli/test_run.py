@@ -53,10 +53,13 @@ def reloaded(agent: RunningAgent) -> bool:
 
 
 def test_both_targets_are_up_and_read(agent: RunningAgent) -> None:
-    """Row 36: the page has the targets' state and what the exporters read."""
+    """Rows 19 and 36: the page has the targets' state, how each exporter fares, and what it read."""
     for name in ("db", "cache"):
         assert agent.metric("quaywatch_target_up", target=name) == 1
     assert agent.metric("quaywatch_scrape_success", target="db", exporter="postgres_locks") == 1
+    took = agent.metric("quaywatch_scrape_duration_seconds", target="db", exporter="postgres_locks")
+    assert took is not None
+    assert 0 < took < STOPS_WITHIN
     assert agent.metric("redis_memory_used_bytes", target="cache") is not None
 
 
@@ -142,7 +145,7 @@ def black_hole() -> Iterator[int]:
 
 def black_holed(port: int) -> dict[str, Any]:
     """A configuration of which nothing answers."""
-    here = {"host": "127.0.0.1", "port": port}
+    here = {"host": "127.0.0.1", "port": port, "connect_within": 1.0}
     odoo = {"kind": "odoo", "url": f"http://127.0.0.1:{port}", "database": "a", "login": "b", "password": "c"}
     return {
         "targets": {"db": {"kind": "postgres", **here}, "cache": {"kind": "redis", **here}, "erp": odoo},

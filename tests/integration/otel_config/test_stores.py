@@ -51,7 +51,7 @@ def catalogue(prefix: str) -> list[Series]:
             metric = Metric(f"{prefix}.{kind}.of_{number}", kind, unit, "A metric.", ("mode",), bounds=bounds)
             value = Distribution((1, 2, 0, 1), 25.5) if bounds else 7
             start = time.time() - 60 if kind in {Kind.COUNTER, Kind.HISTOGRAM} else None
-            found.append(series(metric, value, start, mode="Row Share", target="erp-db", lock_type="tuple"))
+            found.append(series(metric, value, start, mode="Row Share", target="erp-db", database="acme"))
     ratio = Metric(f"{prefix}.fragmentation_ratio", Kind.GAUGE, "1", "A ratio that says so.", ("mode",))
     return [*found, series(ratio, 1.5, mode="x")]
 
@@ -129,7 +129,7 @@ def through_collector(world: World) -> SignalSettings:
 
 
 async def test_every_sink_stores_the_same_names_labels_and_values(world: World) -> None:
-    """Row 25: every kind and unit: by push directly, by push through the Collector, and by scraping."""
+    """Row 25: every kind and unit, with its tenant: by push directly and through the Collector, and by scraping."""
     stored: dict[str, Stored] = {}
     content = catalogue("same")
     names = [prometheus_name(one.metric) for one in content]
@@ -149,6 +149,7 @@ async def test_every_sink_stores_the_same_names_labels_and_values(world: World) 
         stored["scraped"] = await filled(in_prometheus, world, everything, size)
     assert normal(stored["direct"]) == normal(stored["collector"]) == normal(stored["scraped"])
     assert set(plain) <= {name for name, _ in stored["scraped"]}
+    assert all(("database", "acme") in labels for name, labels in stored["scraped"] if "_of_" in name)
 
 
 def normal(stored: Stored) -> Stored:
