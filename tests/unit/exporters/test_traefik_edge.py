@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporters.traefik_edge import BOUNDS, EXPORTER, Options, hosts_of, read_page
-from quaywatch.contract import Answer, Certificate, Distribution, Sample
+from quaywatch.contract import Answer, Certificate, Distribution, Sample, Visit
 from quaywatch.errors import AuthError, FaultError, ParseError
 
 NOW = 2000.0
@@ -47,6 +47,10 @@ class Edge:
     async def certificate(self, host: str, port: int) -> Certificate:
         """No exporter of metrics should look at it."""
         raise AssertionError(host, port)
+
+    async def visit(self, path: str, *, method: str = "GET", redirects: int = 0) -> Visit:
+        """Nor make a connection of its own."""
+        raise AssertionError(path, method, redirects)
 
 
 def values(text: str) -> dict[tuple[str, ...], Any]:
