@@ -76,8 +76,8 @@ class Gauge:
         self._servers = servers
         self._read_to = servers.log.stat().st_size
 
-    def cycle(self, tool: Tool) -> Cost:
-        """Let a tool do a cycle, and say what it cost."""
+    def cycle(self, tool: Tool) -> tuple[Cost, str]:
+        """Let a tool do a cycle; what it cost and what it shows."""
         open_before = len(self._sessions(tool))
         self._events(tool)
         statements, database = self._statements(tool)
@@ -88,7 +88,7 @@ class Gauge:
         processor, server, asked = _processor(tool) - processor, self._server() - server, self._commands() - commands
         statements_after, database_after = self._statements(tool)
         steps = list(self._events(tool))
-        return Cost(
+        cost = Cost(
             wall=wall,
             database=database_after - database,
             statements=statements_after - statements,
@@ -99,6 +99,7 @@ class Gauge:
             commands=asked - 1,
             series=sum(1 for line in page.splitlines() if line and not line.startswith("#")),
         )
+        return cost, page
 
     def held(self, tool: Tool) -> Held:
         """What a tool holds now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from .families import FAMILIES
 from .gauge import Cost, Held
 from .trial import Round
 
@@ -45,7 +46,14 @@ _HELD: Final[Mapping[str, Callable[[Held], float]]] = {
     "sessions between cycles": lambda held: held.sessions,
     "memory of these sessions in PostgreSQL (USS), MiB": lambda held: held.session_memory / _MEBIBYTE,
 }
-_SUMMED_UP: Final = ("cycle", "database time", "processor time of the tool", "connections opened")
+_SUMMED_UP: Final = (
+    "cycle",
+    "database time",
+    "connections opened",
+    "sessions at a time, at most",
+    "processor time of PostgreSQL, connecting included",
+    "processor time of the tool",
+)
 
 
 def write(rounds: Sequence[Round], facts: str, page: Path = PAGE) -> None:
@@ -63,17 +71,27 @@ def write(rounds: Sequence[Round], facts: str, page: Path = PAGE) -> None:
 
 def tables(rounds: Sequence[Round], facts: str) -> str:
     """All tables; ``facts`` says when and on what they were measured."""
-    return "\n".join([facts, "", *_summary(rounds), *(line for one in rounds for line in _table(one))]) + "\n"
+    each = (line for one in rounds for line in _table(one))
+    return "\n".join([facts, "", *_families(), "", *_summary(rounds), *each]) + "\n"
+
+
+def _families() -> Iterator[str]:
+    yield "### What all of them read\n"
+    yield "| Family | Quaywatch, among others | exporters, among others | |"
+    yield "|---|---|---|---|"
+    for family in FAMILIES:
+        yield f"| {family.name} | `{family.ours}` | `{family.theirs}` | {family.differs} |"
 
 
 def _summary(rounds: Sequence[Round]) -> Iterator[str]:
+    rows = {row.label: row for row in _ROWS}
     yield "### Ratios, Quaywatch to the exporters"
     for peer in (name for name in rounds[0].costs if name != OURS):
         yield f"\nExporters, {peer}:\n"
         yield "| Tenants | " + " | ".join([*_SUMMED_UP, "resident memory"]) + " |"
         yield "|---" * (len(_SUMMED_UP) + 2) + "|"
         for one in rounds:
-            ratios = [_ratio(one, row, peer) for row in _ROWS if row.label in _SUMMED_UP]
+            ratios = [_ratio(one, rows[label], peer) for label in _SUMMED_UP]
             memory = one.held[OURS].resident / one.held[peer].resident
             yield f"| {one.tenants} | " + " | ".join([*ratios, f"{memory:.2f}"]) + " |"
     yield "\n### Quaywatch's cost of one tenant\n"

@@ -24,6 +24,8 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "1200",  # a peer keeps a session in each database
     "autovacuum": "off",  # it would visit them as well, and be taken for a tool
     "checkpoint_timeout": "1h",
+    "archive_mode": "on",
+    "archive_command": "true",
     "log_connections": "on",
     "log_disconnections": "on",
     "pg_stat_statements.max": "50000",

@@ -18,11 +18,12 @@ _FEW: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """What was measured with so many tenants: by the tools' names, a cost for each cycle, and what is held."""
+    """What was measured with so many tenants, by the names of the tools: costs, what is held, the last page."""
 
     tenants: int
     costs: Mapping[str, Sequence[Cost]]
     held: Mapping[str, Held]
+    pages: Mapping[str, str]
 
 
 def rounds(
@@ -47,13 +48,15 @@ def _round(servers: Servers, tenants: int, cycles: int, say: Callable[[str], Non
         tools = [stack.enter_context(start(servers)) for start in (quaywatch, kept, probed)]
         gauge = Gauge(servers)
         costs: dict[str, list[Cost]] = {tool.name: [] for tool in tools}
+        pages = {}
         for turn in range(-1, cycles):
             for tool in _in_turn(tools, turn):
-                cost = gauge.cycle(tool)
+                cost, pages[tool.name] = gauge.cycle(tool)
                 say(f"{tenants} tenants: {tool.name}: {cost.wall:.2f} s, {cost.series} series")
                 if turn >= 0:  # the one before is for warming up
                     costs[tool.name].append(cost)
-        return Round(tenants=tenants, costs=costs, held={tool.name: gauge.held(tool) for tool in tools})
+        held = {tool.name: gauge.held(tool) for tool in tools}
+        return Round(tenants=tenants, costs=costs, held=held, pages=pages)
 
 
 def _in_turn(tools: Sequence[Tool], turn: int) -> Sequence[Tool]:
