@@ -24,6 +24,8 @@ MARK = "client_order_ref"
 CONFIRMED = frozenset({"sale", "done"})
 """States of a confirmed order; ``done`` is a confirmed and locked one before Odoo 18."""
 
+_QUIETLY = {"disable_cancel_warning": True, "mail_activity_automation_skip": True}
+"""Cancel without asking back (16 to 18), and without telling people by mail that goods were shipped already (14)."""
 _FIELDS_OF_SOME_VERSIONS = frozenset({"locked", "picking_ids"})
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -84,7 +86,7 @@ async def cancel(odoo: Odoo, order: Order) -> None:
     if order.locked:
         await odoo.call(ORDER, "action_unlock", [order.id])
     await _forget_moved(odoo, order)
-    await act(odoo, order, "action_cancel", frozenset({"cancel"}), disable_cancel_warning=True)
+    await act(odoo, order, "action_cancel", frozenset({"cancel"}), **_QUIETLY)
 
 
 async def _forget_moved(odoo: Odoo, order: Order) -> None:

@@ -13,19 +13,15 @@ from quaywatch.drivers.odoo import OdooServer
 from quaywatch.secret import Secret
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import sql
-from sandbox.seed import PARTNER, PLACE, PRODUCT, STORABLE
+from sandbox.seed import PARTNER, PLACE, PRODUCT
 from sandbox.world import World
+from tests.integration.probes.flows import SHIPMENT, labels
 from tests.integration.probes.support import address, marked, run_once, sweep_now
 
 PARTS = ("odoo14", "odoo19")
 INSTALLATION = "test-flows"
 SHIPPED = "test-flows-shipped"
 ON_EACH = pytest.mark.parametrize("case", [(14, "xmlrpc"), (19, "json2")], indirect=True, ids=["14", "19"])
-
-
-def paper(server: Odoo) -> Any:
-    """What the sandbox's Odoos print on: only one of them has wkhtmltopdf."""
-    return "pdf" if server.database == "odoo14" else "html"
 
 
 async def green(
@@ -42,8 +38,7 @@ async def green(
 
 async def test_labels_are_printed_and_read(driver: OdooServer, server: Odoo, world: World) -> None:
     """Slip and labels show what they must, in the number asked for; no record of the run stays."""
-    options = label_print.Options(partner=PARTNER, product=STORABLE, copies=3, paper=paper(server))
-    await green(driver, server, label_print.PROBE, options)
+    await green(driver, server, label_print.PROBE, labels(server))
     assert marked(world.postgres, server.database, INSTALLATION) == 0
 
 
@@ -62,15 +57,16 @@ async def test_the_user_logs_in(driver: OdooServer, server: Odoo) -> None:
 
 
 async def test_a_delivery_is_validated_for_ever(driver: OdooServer, server: Odoo, world: World) -> None:
-    """The goods leave the probes' own place; what cannot be undone is counted as permanent, and nothing else stays."""
+    """The goods leave the probes' own place, nobody is told by mail, and what cannot be undone counts as permanent."""
     taken = f"select coalesce(sum(quantity), 0) from stock_quant where location_id = {server.place_id}"  # noqa: S608
     before = float(sql(world.postgres, taken, server.database))
-    options = shipment_confirm.Options(partner=PARTNER, product=STORABLE, quantity=2, location=PLACE)
-    left = (await sweep_now(driver, SHIPPED, shipment_confirm.PROBE, options)).permanent
-    await green(driver, server, shipment_confirm.PROBE, options, SHIPPED)
+    told = "select (select count(*) from mail_mail), (select count(*) from mail_activity)"
+    people = sql(world.postgres, told, server.database)
+    left = (await sweep_now(driver, SHIPPED, shipment_confirm.PROBE, SHIPMENT)).permanent
+    await green(driver, server, shipment_confirm.PROBE, SHIPMENT, SHIPPED)
     assert float(sql(world.postgres, taken, server.database)) == before - 2
-    swept = await sweep_now(driver, SHIPPED, shipment_confirm.PROBE, options)
-    assert swept == Swept(permanent=left + 2)
+    assert await sweep_now(driver, SHIPPED, shipment_confirm.PROBE, SHIPMENT) == Swept(permanent=left + 2)
+    assert sql(world.postgres, told, server.database) == people
 
 
 @ON_EACH
