@@ -106,7 +106,7 @@ async def test_the_same_as_data(client: aiohttp.ClientSession) -> None:
         content = await answer.json()
     run = content["flows"][0]["runs"][-1]
     assert (run["outcome"], run["reason"], run["failed_step"]) == ("failure", "timeout", "confirm")
-    assert run["steps"][0] == {"name": "create", "duration": 0.043, "ok": True, "is_undo": False}
+    assert run["steps"][0] == {"name": "create", "duration": 0.043, "ok": True, "is_undo": False, "attempt": 1}
     assert {target["name"]: target["up"] for target in content["targets"]}["cache"] is False
 
 
