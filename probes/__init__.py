@@ -8,6 +8,9 @@ from quaywatch.contract import Probe
 
 from .browser_login import PROBE as BROWSER_LOGIN
 from .browser_order_create import PROBE as BROWSER_ORDER_CREATE
+from .browser_portal_lookup import PROBE as BROWSER_PORTAL_LOOKUP
+from .browser_shipment_confirm import PROBE as BROWSER_SHIPMENT_CONFIRM
+from .browser_stock_reserve import PROBE as BROWSER_STOCK_RESERVE
 from .label_print import PROBE as LABEL_PRINT
 from .login import PROBE as LOGIN
 from .order_create import PROBE as ORDER_CREATE
@@ -24,5 +27,8 @@ PROBES: tuple[Probe[Any, Any], ...] = (
     LOGIN,
     BROWSER_LOGIN,
     BROWSER_ORDER_CREATE,
+    BROWSER_STOCK_RESERVE,
+    BROWSER_SHIPMENT_CONFIRM,
+    BROWSER_PORTAL_LOOKUP,
 )
 """Every probe that comes in the box."""

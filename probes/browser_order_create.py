@@ -13,7 +13,7 @@ from quaywatch.errors import WrongResultError
 
 from . import odoo_orders as orders
 from . import odoo_placing as placing
-from .odoo_pages import Client, field, web_client
+from .odoo_pages import Client, field, state, web_client
 from .order_create import Options, has_delivery
 
 _PARTNER = field("partner_id")
@@ -22,7 +22,7 @@ _LINE = "[name=order_line] .o_selected_row"
 _ADD_LINE = "[name=order_line] .o_field_x2many_list_row_add a:visible"
 _SAVE = ".o_form_button_save:visible"
 _CONFIRM = "button[name=action_confirm]:visible"
-_CONFIRMED = '.o_statusbar_status button[data-value="sale"][aria-checked="true"]'
+_CONFIRMED = state("sale")
 _DELIVERY = "button[name=action_view_delivery]:visible"
 
 

@@ -30,6 +30,7 @@ class Selectors:
 
     ``tab`` is the tab of a form that shows a field, by the name of the tab and that of the field. ``dialog`` is there
     when the server refused something, ``title`` says in a word what. ``saved`` is there when a form holds nothing new.
+    What ``unreserve`` names is clicked one after the other; where that is a menu, the user's language must be English.
     """
 
     ready: str = ".o_main_navbar"
@@ -39,8 +40,9 @@ class Selectors:
     tab: str
     saved: str
     product: str
+    unreserve: tuple[str, ...]
     new_order: str
-    order: str
+    picking: str
 
 
 _14: Final = Selectors(
@@ -50,8 +52,9 @@ _14: Final = Selectors(
     tab="//a[@href=concat('#', //div[contains(@class,'tab-pane')][.//*[@name='{field}']]/@id)]",
     saved=".o_form_view.o_form_readonly",
     product="product_id",
+    unreserve=("button[name=do_unreserve]:visible",),
     new_order="/web#action=sale.action_quotations_with_onboarding&model=sale.order&view_type=form",
-    order="/web#id={id}&model=sale.order&view_type=form",
+    picking="/web#id={id}&model=stock.picking&view_type=form",
 )
 _16: Final = replace(
     _14,
@@ -63,7 +66,10 @@ _16: Final = replace(
     product="product_template_id",
 )
 _18: Final = replace(
-    _16, new_order="/odoo/action-sale.action_quotations_with_onboarding/new", order="/odoo/sale.order/{id}"
+    _16,
+    unreserve=(".o_cp_action_menus button:visible", ".o-dropdown--menu .o_menu_item:has-text('Unreserve')"),
+    new_order="/odoo/action-sale.action_quotations_with_onboarding/new",
+    picking="/odoo/stock.picking/{id}",
 )
 _VERSIONS: Final[Mapping[int, Selectors]] = {14: _14, 16: _16, 18: _18}
 
@@ -114,10 +120,10 @@ class Client:
         )
         await self.page.sign_in(form)
 
-    async def show(self, path: str, *seen: str) -> None:
-        """Load a path, until one of these is seen."""
+    async def show(self, path: str, *seen: str) -> str:
+        """Load a path, until one of these is seen, and answer which."""
         await self.page.open(path)
-        await self.see(*seen)
+        return await self.see(*seen)
 
     async def see(self, *selectors: str) -> str:
         """Wait for one of these, and answer which.
@@ -149,6 +155,11 @@ class Client:
         await self.click(f'{self.at.option}:has-text("{_quoted(option)}")')
         await self.page.settle()  # a form that is saved before is not valid yet
 
+    async def follow(self, selectors: tuple[str, ...]) -> None:
+        """Click one after the other, as through a menu."""
+        for selector in selectors:
+            await self.click(selector)
+
     async def turn_to(self, tab: str, field: str) -> None:
         """Turn to the tab of a form that shows a field."""
         await self.click(self.at.tab.format(tab=tab, field=field))
@@ -156,6 +167,11 @@ class Client:
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def state(name: str) -> str:
+    """What is there when the record's bar of states shows this one."""
+    return f'.o_statusbar_status button[data-value="{name}"][aria-checked="true"]'
 
 
 def field(name: str, within: str = "") -> str:

@@ -34,14 +34,18 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
         order = await placing.confirmed(odoo, order)
         picking = await pickings.of_order(odoo, order)
     async with tx.step("page"):
-        link, name = await _link(odoo, order)
+        link, name = await link_of(odoo, order)
         await _shown(odoo, link, (name, picking.name))
     async with tx.step("shut"):
         await _is_shut(odoo, link.partition("?")[0], name)
 
 
-async def _link(odoo: Odoo, order: orders.Order) -> tuple[str, str]:
-    """The path of an order's page with its token, and the order's number."""
+async def link_of(odoo: Odoo, order: orders.Order) -> tuple[str, str]:
+    """The path of an order's page with its token, and the order's number.
+
+    Raises:
+        WrongResultError: when the link has no token.
+    """
     link = await odoo.call(orders.ORDER, "get_portal_url", [order.id])
     if not isinstance(link, str) or "access_token=" not in link:
         raise WrongResultError("the link to the order's page has no token")

@@ -41,15 +41,20 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     async with tx.step("confirm"):
         order = await placing.confirmed(odoo, order)
     async with tx.step("reserve"):
-        picking = await _reserved(odoo, order, options)
+        picking = await reserved(odoo, order, options)
     async with tx.step("validate"):
         if picking.state != "done":
             await pickings.require_from(odoo, picking, place)
             await pickings.ship(odoo, picking)
 
 
-async def _reserved(odoo: Odoo, order: orders.Order, options: Options) -> pickings.Picking:
-    """The order's delivery, ready to go; or gone already, with an attempt of the same tick."""
+async def reserved(odoo: Odoo, order: orders.Order, options: Options) -> pickings.Picking:
+    """The order's delivery, ready to go; or gone already, with an attempt of the same tick.
+
+    Raises:
+        WrongResultError: when not all of it can be reserved.
+        ConfigError: when that is because there is no stock.
+    """
     picking = await pickings.of_order(odoo, order)
     if picking.state == "done":
         return picking

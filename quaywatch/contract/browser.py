@@ -42,6 +42,7 @@ class Page(Protocol):
 
         Raises:
             AuthError: when the login is refused.
+            ConfigError: when the target has no password.
         """
         ...
 
@@ -82,7 +83,7 @@ class Browser(Protocol):
         """A page of a fresh session without cookies. What is kept of a block that fails is named after ``run``.
 
         Raises:
-            ConfigError: when there is no browser, or the target has no password.
+            ConfigError: when there is no browser.
             InternalError: when the browser does not start.
         """
         ...

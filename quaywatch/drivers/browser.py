@@ -119,12 +119,9 @@ class SiteBrowser:
         """A page of a fresh session; evidence of a block that fails is named after ``run``.
 
         Raises:
-            ConfigError: when there is no browser, or the target has no password.
+            ConfigError: when there is no browser.
             InternalError: when the browser does not start.
         """
-        if self._credential is None:
-            what = f"{self._site.url}: there is an API key, which does not log in to the web client"
-            raise ConfigError(what, remedy="give the target a password as well")
         async with self._warm.lent() as chromium:
             from .browser_page import opened_page  # noqa: PLC0415 - as above
 

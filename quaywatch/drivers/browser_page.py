@@ -15,7 +15,7 @@ from playwright.async_api import BrowserContext, Error, Response
 from playwright.async_api import Page as RawPage
 
 from quaywatch.contract import SignIn
-from quaywatch.errors import AuthError, ConnectError, FaultError
+from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError
 
 from .browser_chromium import Chromium
 from .browser_errors import browser_errors
@@ -45,12 +45,14 @@ class SitePage:
     Args:
         raw: Playwright's.
         site: what it visits, and as whom.
-        credential: the user's.
+        credential: the user's; None where there is only an API key.
         recording: begins after a good login.
         within: seconds for each call.
     """
 
-    def __init__(self, raw: RawPage, site: Site, credential: Credential, recording: Recording, within: float) -> None:
+    def __init__(
+        self, raw: RawPage, site: Site, credential: Credential | None, recording: Recording, within: float
+    ) -> None:
         self._raw = raw
         self._site = site
         self._credential = credential
@@ -86,7 +88,11 @@ class SitePage:
 
         Raises:
             AuthError: when the login is refused.
+            ConfigError: when the site has no password.
         """
+        if self._credential is None:
+            what = f"{self._site.url}: there is an API key, which does not log in to the web client"
+            raise ConfigError(what, remedy="give the target a password as well")
         with self._credential.trial() as password:
             await self.fill(form.login_field, self._site.login)
             await self.fill(form.password_field, password)
@@ -165,7 +171,7 @@ def _refuse(response: Response | None, where: str) -> None:
 
 @asynccontextmanager
 async def opened_page(
-    chromium: Chromium, site: Site, credential: Credential, settings: BrowserSettings, run: str
+    chromium: Chromium, site: Site, credential: Credential | None, settings: BrowserSettings, run: str
 ) -> AsyncIterator[SitePage]:
     """A page of a fresh session, closed at the end of the block; what a block fails on is kept."""
     with browser_errors("open a page", settings.answer_within):

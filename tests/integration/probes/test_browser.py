@@ -18,7 +18,17 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from probes import browser_login, browser_order_create, order_create
+from probes import (
+    browser_login,
+    browser_order_create,
+    browser_portal_lookup,
+    browser_shipment_confirm,
+    browser_stock_reserve,
+    order_create,
+    portal_lookup,
+    shipment_confirm,
+    stock_reserve,
+)
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Transaction
 from quaywatch.drivers.browser import SiteBrowser, WarmBrowser
@@ -33,6 +43,7 @@ from sandbox.host import require
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.recorder import Recorder
 from sandbox.parts.records import Span, read_spans
+from sandbox.seed import PARTNER, PLACE, PRODUCT, STORABLE
 from sandbox.world import World
 from tests.integration.probes.support import address, marked, target
 
@@ -40,7 +51,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PARTS = ("odoo14", "odoo19", "traefik", "recorder")
 INSTALLATION = "test-browser"
-LOGIN: tuple[Probe[Driver, Any], Any] = (browser_login.PROBE, browser_login.Options())
+SHIPPED = "test-browser-shipped"
+"""Of what stays for ever."""
+Flow = tuple[Probe[Driver, Any], Any]
+LOGIN: Flow = (browser_login.PROBE, browser_login.Options())
+ORDER: Flow = (browser_order_create.PROBE, order_create.Options(partner=PARTNER, product=PRODUCT))
+RESERVE: Flow = (browser_stock_reserve.PROBE, stock_reserve.Options(partner=PARTNER, product=STORABLE))
+LOOKUP: Flow = (browser_portal_lookup.PROBE, portal_lookup.Options(partner=PARTNER, product=PRODUCT))
+SHIP: Flow = (
+    browser_shipment_confirm.PROBE,
+    shipment_confirm.Options(partner=PARTNER, product=STORABLE, location=PLACE),
+)
+ONLY_14 = pytest.mark.parametrize("edge", ["odoo14"], indirect=True)
+ONLY_19 = pytest.mark.parametrize("edge", ["odoo19"], indirect=True)
 SPANS_WITHIN = 10.0
 """Seconds in which Traefik's spans arrive."""
 
@@ -79,13 +102,12 @@ def edge(request: pytest.FixtureRequest, world: World) -> Edge:
     return Edge(getattr(world, request.param), getattr(world.traefik, request.param))
 
 
-def order(server: Odoo) -> tuple[Probe[Driver, Any], Any]:
-    """The probe of orders with its options."""
-    return browser_order_create.PROBE, order_create.Options(partner=server.partner_id, product=server.product_id)
-
-
 async def run(
-    driver: OdooServer, edge: Edge, flow: tuple[Probe[Driver, Any], Any], tracer: TracerProvider | None = None
+    driver: OdooServer,
+    edge: Edge,
+    flow: Flow,
+    tracer: TracerProvider | None = None,
+    installation: str = INSTALLATION,
 ) -> RunRecord:
     """One run now."""
     probe, options = flow
@@ -94,7 +116,7 @@ async def run(
         driver,
         target=target(edge.server),
         tick=time.time(),
-        installation=INSTALLATION,
+        installation=installation,
         meter=Instruments("", SystemClock()),
         tracer=(tracer or TracerProvider()).get_tracer("test"),
         clock=SystemClock(),
@@ -108,7 +130,7 @@ async def test_an_order_is_made_and_every_request_belongs_to_its_step(
     kept, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(kept))
     async with edge.driver(warm) as driver:
-        record = await run(driver, edge, order(edge.server), provider)
+        record = await run(driver, edge, ORDER, provider)
     assert record.message == ""
     assert record.outcome is Outcome.SUCCESS
     assert [step.name for step in record.steps] == [*browser_order_create.PROBE.steps, "cancel", "erase"]
@@ -141,6 +163,36 @@ def _browser(span: Span) -> bool:
     return span.kind == "server" and agent.startswith("Mozilla/") and "Quaywatch/" in agent
 
 
+async def green(edge: Edge, warm: WarmBrowser, flow: Flow, installation: str = INSTALLATION) -> None:
+    """A run in which every step succeeds, and every undoing."""
+    async with edge.driver(warm) as driver:
+        record = await run(driver, edge, flow, installation=installation)
+    assert record.message == ""
+    assert record.outcome is Outcome.SUCCESS
+    assert [step.name for step in record.steps if not step.is_undo] == list(flow[0].steps)
+    assert [step.name for step in record.steps if not step.ok] == []
+
+
+async def test_goods_are_let_go_and_reserved(edge: Edge, warm: WarmBrowser, world: World) -> None:
+    """By button or by menu the delivery lets go of its goods and reserves them again; nothing stays."""
+    await green(edge, warm, RESERVE)
+    assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
+
+
+@ONLY_19
+async def test_a_customer_sees_the_order(edge: Edge, warm: WarmBrowser, world: World) -> None:
+    """The link opens the page, and without its token it is shut; nothing stays."""
+    await green(edge, warm, LOOKUP)
+    assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
+
+
+@ONLY_14
+async def test_a_delivery_is_validated(edge: Edge, warm: WarmBrowser) -> None:
+    """Also where Odoo asks back whether all is meant."""
+    await green(edge, warm, SHIP, SHIPPED)
+
+
+@ONLY_19
 async def test_a_wrong_password_is_ours(edge: Edge, warm: WarmBrowser) -> None:
     """The run is invalid at its login, so that it never counts against Odoo."""
     async with edge.driver(warm, password="wrong") as driver:
@@ -148,6 +200,7 @@ async def test_a_wrong_password_is_ours(edge: Edge, warm: WarmBrowser) -> None:
     assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.AUTH, "login")
 
 
+@ONLY_19
 async def test_a_missing_browser_is_ours(edge: Edge) -> None:
     """Without Chromium the run is invalid, and its message says what to do."""
     async with edge.driver(WarmBrowser(BrowserSettings(executable=Path("/nonexistent")))) as driver:
@@ -182,11 +235,12 @@ class Interrupted:
         self.transaction.undo(name, action)
 
 
+@ONLY_19
 async def test_an_error_of_odoo_is_a_failure_with_evidence(
     edge: Edge, warm: WarmBrowser, tmp_path: Path, world: World
 ) -> None:
     """An order that is erased before it is confirmed: Odoo's dialog fails the run; picture and trace hold no secret."""
-    probe, options = order(edge.server)
+    probe, options = ORDER
     admin = edge.server.admin()
 
     def erase() -> None:
