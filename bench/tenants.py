@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -62,10 +62,9 @@ _ERRORS: Final = re.compile(r'^quaywatch_scrape_error_total\{.*reason="(\w+)".*\
 _EVENT: Final = re.compile(
     rf"\[(?P<pid>\d+)\] (?:LOG:  (?P<began>connection authorized: user={_ROLE} )|LOG:  discon|FATAL)"
 )
-_SAMPLED_EVERY: Final = 0.02
-_LOOKED_AT_EVERY: Final = 15.0
-"""As often as the usual scrape."""
-_A_CHANGE_EVERY: Final = 1.0
+_SAMPLED_EVERY: Final = 0.1
+_LOOKED_AT_EVERY: Final = 30.0
+_A_CHANGE_EVERY: Final = 3.0
 _READY_WITHIN: Final = 300.0
 
 
@@ -73,10 +72,13 @@ _READY_WITHIN: Final = 300.0
 class Look:
     """What a scrape showed, ``at`` so many seconds after the agent's start; sizes are bytes.
 
-    ``left_over`` are the seconds for which the tenant shown that is gone for longest is gone.
+    ``processor`` and ``server`` are the processor time that the agent and PostgreSQL used up to then. ``left_over`` are
+    the seconds for which the tenant shown that is gone for longest is gone.
     """
 
     at: float
+    processor: float
+    server: float
     resident: int
     series: int
     shown: int
@@ -114,7 +116,7 @@ class Result:
     def promises(self) -> dict[str, bool]:
         """Each promise, and whether it was kept."""
         return {
-            f"a tour takes {TOUR_WITHIN:g} s at most": max(self.tours) <= TOUR_WITHIN,
+            f"a tour takes {TOUR_WITHIN:g} s at most": max(self.first_sweep, *self.tours) <= TOUR_WITHIN,
             f"{MOST_CONNECTIONS} connections at most": max(self.most_sampled, self.most_logged) <= MOST_CONNECTIONS,
             f"memory grows by {GROWTH:.0%} at most": self.growth <= GROWTH,
             f"a tenant that is gone is shown for {GONE_WITHIN:g} s at most": self.left_over <= GONE_WITHIN,
@@ -175,9 +177,10 @@ class Churn:
 class Watcher:
     """Looks at the agent from outside."""
 
-    def __init__(self, url: str, pid: int, churn: Churn) -> None:
+    def __init__(self, url: str, pid: int, server_pid: int, churn: Churn) -> None:
         self._url = url
         self._process = psutil.Process(pid)
+        self._server = psutil.Process(server_pid)
         self._churn = churn
         self._began = time.monotonic()
         self.looks: list[Look] = []
@@ -192,6 +195,8 @@ class Watcher:
         tour = _TOUR.search(self.page)
         look = Look(
             at=now - self._began,
+            processor=_used(self._process),
+            server=_used_with_children(self._server),
             resident=self._process.memory_info().rss,
             series=sum(1 for line in self.page.splitlines() if line and not line.startswith("#")),
             shown=len(shown),
@@ -223,7 +228,7 @@ async def trial(services: Services, server: Postgres, count: int, minutes: float
     from_here = log.stat().st_size
     async with _session(server) as owner, _session(server) as observer, agent(services, server) as (url, pid):
         churn = Churn(owner, tenants.names(count), count)
-        watcher = Watcher(url, pid, churn)
+        watcher = Watcher(url, pid, _pid(services, postgres.PRIMARY), churn)
         async with _again_and_again(partial(watcher.count, observer), _SAMPLED_EVERY):
             first_sweep = await _first_sweep(watcher, count)
             per_tenant = round(median(watcher.shown().values()))
@@ -291,13 +296,32 @@ async def agent(services: Services, server: Postgres) -> AsyncIterator[tuple[str
     config.write_text(yaml.safe_dump(settings))
     ready = partial(api.answers, f"http://{listen}/healthz")
     services.start(Spec(name=_AGENT, argv=(str(_PROGRAM), "run", "--config", str(config)), ports={}, ready=ready))
-    pid = services.pid(_AGENT)
-    if pid is None:
-        raise RuntimeError("the agent does not run")
     try:
-        yield f"http://{listen}", pid
+        yield f"http://{listen}", _pid(services, _AGENT)
     finally:
         services.stop(_AGENT)
+
+
+def _pid(services: Services, name: str) -> int:
+    pid = services.pid(name)
+    if pid is None:
+        raise RuntimeError(f"{name} does not run")
+    return pid
+
+
+def _used(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _used_with_children(process: psutil.Process) -> float:
+    """With what it has buried, and what lives."""
+    times = process.cpu_times()
+    used = _used(process) + float(times.children_user + times.children_system)
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):
+            used += _used(child)
+    return used
 
 
 async def _first_sweep(watcher: Watcher, count: int) -> float:
@@ -306,7 +330,7 @@ async def _first_sweep(watcher: Watcher, count: int) -> float:
     while not watcher.looks or not watcher.looks[-1].tour:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{count} tenants are not read within {_READY_WITHIN:g} s")
-        await asyncio.sleep(1)
+        await asyncio.sleep(5)
         await watcher.look()
     first = watcher.looks[-1].tour
     watcher.looks.clear()
@@ -374,15 +398,24 @@ def _most_logged(log: Path, from_here: int) -> int:
     return highest
 
 
+def shares(looks: Sequence[Look]) -> tuple[float, float]:
+    """How many processors the agent and PostgreSQL kept busy, on the average."""
+    first, last = looks[0], looks[-1]
+    lasted = last.at - first.at
+    return (last.processor - first.processor) / lasted, (last.server - first.server) / lasted
+
+
 def report(result: Result) -> str:
     """The result in words."""
     changes = ", ".join(f"{number} {what}" for what, number in result.changes.items())
     first, last = result.series_per_tenant
+    agent_share, server_share = shares(result.looks)
     lines = [
         f"began {result.began} on {result.machine}; load {median(look.load for look in result.looks):.1f}",
         f"{result.tenants} tenants, made in {result.prepared_in:.0f} s; in {result.minutes:g} minutes: {changes}",
         f"first tour, which reads everything: {result.first_sweep:.1f} s",
         f"{len(result.tours)} later tours: median {median(result.tours):.1f} s, longest {max(result.tours):.1f} s",
+        f"processors in use: {agent_share:.2f} by the agent, {server_share:.2f} by PostgreSQL with the changes",
         f"connections at a time: {result.most_sampled} sampled, {result.most_logged} by the server's log",
         f"resident memory: median {_mebibytes(result.resident):.1f} MiB, {result.growth:+.2%} over the time",
         f"its slope: {_mebibytes(result.slope_per_hour):+.2f} MiB an hour",
@@ -421,6 +454,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out", type=Path, metavar="FILE", help="write the result with every look at the agent as JSON"
     )
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with cluster(Path(tempfile.mkdtemp(prefix="quaywatch-tenants-"))) as (services, server):
         result = asyncio.run(trial(services, server, options.tenants, options.minutes))
     print(report(result))
