@@ -24,8 +24,8 @@ VIEWPORT: Final = {"width": 1366, "height": 900}
 """Pixels. A narrower window folds some of Odoo's buttons away."""
 START_WITHIN: Final = 30.0
 """Seconds for a start."""
-CLOSE_WITHIN: Final = 3.0
-"""Seconds for an end; then its processes are killed."""
+CLOSE_WITHIN: Final = 1.0
+"""Seconds for an end, and for that of Playwright's driver; then its processes are killed. A stop has no more time."""
 _ARGUMENTS: Final = ("--disable-background-networking", "--disable-quic", "--no-first-run")
 _REMEDY: Final = (
     "run the executable by hand as the agent's user; where the pod forbids user namespaces set browser.sandbox to "
@@ -96,7 +96,7 @@ class Chromium:
         )
 
     async def close(self) -> None:
-        """End it; never raises, and takes no longer than `CLOSE_WITHIN` and a moment."""
+        """End it; never raises, and takes no longer than twice `CLOSE_WITHIN` and a moment."""
         processes = self.processes()
         with suppress(Error, TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
