@@ -59,7 +59,7 @@ async def placed(
         ships: whether the run validates the delivery, which Odoo then keeps with its order; else both are erased.
         values: of more fields of the order.
     """
-    alive = [order for order in await orders.marked(odoo, tx.mark) if order.state != "cancel"]
+    alive = await _alive(odoo, tx.mark)
     values = {} if alive else {**await _values(odoo, wanted, tx.mark), **values}
     undo_by_mark(odoo, tx, freed, ships=ships)  # before the call: Odoo may commit although its answer never arrives
     return alive[0] if alive else await _created(odoo, wanted, values)
@@ -80,10 +80,15 @@ async def _created(odoo: Odoo, wanted: Wanted, values: dict[str, Any]) -> orders
     except FaultError:
         await _check_references(odoo, wanted)
         raise
-    found = await orders.marked(odoo, values[orders.MARK])
+    found = await _alive(odoo, values[orders.MARK])
     if not found:
         raise WrongResultError("the order is not there after create reported no error")
     return found[0]
+
+
+async def _alive(odoo: Odoo, mark: str) -> list[orders.Order]:
+    """The orders of a mark but for cancelled ones, as an attempt of the same tick leaves them without a janitor."""
+    return [order for order in await orders.marked(odoo, mark) if order.state != "cancel"]
 
 
 async def resolve(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> int:

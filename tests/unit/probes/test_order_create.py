@@ -12,6 +12,7 @@ from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.saga import Saga
 from quaywatch.runtime.verdict import Verdict
 from tests.unit.probes.fake_odoo import PARTNER, PRODUCT, SERVICE, Database, FakeOdoo, Trouble
+from tests.unit.probes.fake_stock import Record
 
 PREFIX = "quaywatch/test/order_create/"
 MARK = f"{PREFIX}5b0c"
@@ -103,6 +104,21 @@ async def test_a_finished_attempt_of_the_tick_is_cleaned_up_with_the_next() -> N
     database.order(MARK, state="cancel")
     verdict, _ = await ran(FakeOdoo(database))
     assert (verdict.outcome, database.orders) == (Outcome.SUCCESS, {})
+
+
+class CreatesNothing(FakeOdoo):
+    """Says that it created the order, and did not."""
+
+    def _create(self, _model: str, _values: Record) -> int:
+        return 1
+
+
+async def test_a_cancelled_order_of_the_tick_is_not_the_one_just_created() -> None:
+    """Without a janitor an earlier attempt leaves one with the same mark; it does not pass for the new one."""
+    database = Database()
+    database.order(MARK, state="cancel")
+    verdict, saga = await ran(CreatesNothing(database, has_janitor=False))
+    assert (verdict.outcome, verdict.reason, saga.failed_step) == (Outcome.FAILURE, Reason.WRONG, "create")
 
 
 async def test_a_run_touches_no_other_mark() -> None:
