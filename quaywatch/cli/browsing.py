@@ -7,9 +7,7 @@ from pathlib import Path
 from quaywatch.config import Settings
 from quaywatch.config.browser_table import ArtifactsTable
 from quaywatch.config.tables import OdooTable
-from quaywatch.drivers.browser import SiteBrowser, WarmBrowser
-from quaywatch.drivers.browser_evidence import LocalStore
-from quaywatch.drivers.browser_settings import BrowserSettings, Site
+from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBrowser, WarmBrowser
 
 
 def plan_browser(settings: Settings, *, headed: bool = False) -> WarmBrowser:

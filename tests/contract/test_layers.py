@@ -79,6 +79,14 @@ def test_a_room_imports_only_floors_below_it(room: str) -> None:
     assert wrong == []
 
 
+def test_the_browser_is_known_by_its_face() -> None:
+    """Outside its package nobody imports a module of it; most of them need Playwright."""
+    face = "quaywatch.drivers.browser"
+    shipped = [path for room in ("quaywatch", *MAY_IMPORT) for path in modules_of(room)]
+    outside = [path for path in shipped if not module_name(path).startswith(face)]
+    assert [str(path) for path in outside for name in imported(path) if name.startswith(face + ".")] == []
+
+
 @pytest.mark.parametrize("module", STANDARD_LIBRARY_ONLY)
 def test_the_ground_floor_is_standard_library_only(module: str) -> None:
     """Contract and errors need nothing installed."""

@@ -18,9 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from quaywatch import __version__
 from quaywatch.contract import Page, SignIn
-from quaywatch.drivers.browser import SiteBrowser, WarmBrowser
-from quaywatch.drivers.browser_evidence import LocalStore
-from quaywatch.drivers.browser_settings import BrowserSettings, Site
+from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBrowser, WarmBrowser
 from quaywatch.errors import AuthError, ConfigError, ConnectError, DeadlineError, FaultError, InternalError
 from quaywatch.secret import Secret
 from sandbox.host import require

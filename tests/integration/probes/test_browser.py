@@ -31,9 +31,7 @@ from probes import (
 )
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Transaction
-from quaywatch.drivers.browser import SiteBrowser, WarmBrowser
-from quaywatch.drivers.browser_evidence import LocalStore
-from quaywatch.drivers.browser_settings import BrowserSettings, Site
+from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBrowser, WarmBrowser
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments

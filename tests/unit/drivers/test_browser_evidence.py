@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from quaywatch.drivers.browser_events import bare, plain
-from quaywatch.drivers.browser_evidence import LocalStore, file_name, without_secrets
+from quaywatch.drivers.browser.events import bare, plain
+from quaywatch.drivers.browser.evidence import LocalStore, file_name, without_secrets
 
 
 def store(directory: Path, now: float = 1000.0) -> LocalStore:

@@ -15,10 +15,10 @@ from typing import Final
 import psutil
 from playwright.async_api import Browser, BrowserContext, Error, Playwright, async_playwright
 
+from quaywatch.drivers.http import USER_AGENT
 from quaywatch.errors import InternalError
 
-from .browser_settings import BrowserSettings
-from .http import USER_AGENT
+from .settings import BrowserSettings
 
 VIEWPORT: Final = {"width": 1366, "height": 900}
 """Pixels. A narrower window folds some of Odoo's buttons away."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from playwright.async_api import BrowserContext, Page
 
-from .browser_evidence import without_secrets
+from .evidence import without_secrets
 
 PICTURE_WITHIN: Final = 2.0
 """Seconds for a picture: a page that hangs has none."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from quaywatch.secret import Secret
 
-from .browser_evidence import Store
+from .evidence import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,20 +15,20 @@ from playwright.async_api import BrowserContext, Error, Response
 from playwright.async_api import Page as RawPage
 
 from quaywatch.contract import SignIn
+from quaywatch.drivers.credential import Credential
+from quaywatch.drivers.deadline import deadline
+from quaywatch.drivers.http import GATEWAY_STATUSES
+from quaywatch.drivers.network import revealed
 from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError
 
-from .browser_chromium import Chromium
-from .browser_errors import browser_errors
-from .browser_events import PageEvents, bare
-from .browser_evidence import Store, file_name
-from .browser_propagation import Propagation
-from .browser_quiet import Quiet
-from .browser_recording import Recording
-from .browser_settings import BrowserSettings, Site
-from .credential import Credential
-from .deadline import deadline
-from .http import GATEWAY_STATUSES
-from .network import revealed
+from .chromium import Chromium
+from .errors import browser_errors
+from .events import PageEvents, bare
+from .evidence import Store, file_name
+from .propagation import Propagation
+from .quiet import Quiet
+from .recording import Recording
+from .settings import BrowserSettings, Site
 
 KEEP_WITHIN: Final = 4.0
 """Seconds for the picture, and for the trace: a run that was cut off must get to its undoing."""

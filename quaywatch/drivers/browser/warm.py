@@ -1,7 +1,4 @@
-"""A web client through a real Chromium: one warm browser for each agent, a fresh session for each run.
-
-Playwright is imported when the first page is asked for: an agent without browser probes never pays for it.
-"""
+"""The one Chromium of an agent, kept warm between runs."""
 
 from __future__ import annotations
 
@@ -11,14 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from quaywatch.contract import Page
 from quaywatch.errors import ConfigError, InternalError
 
-from .browser_settings import BrowserSettings, Site
-from .credential import Credential
+from .settings import BrowserSettings
 
 if TYPE_CHECKING:
-    from .browser_chromium import Chromium
+    from .chromium import Chromium
 
 
 class WarmBrowser:
@@ -89,41 +84,8 @@ async def _start(settings: BrowserSettings) -> Chromium:
         remedy = "install Chromium, or name it in browser.executable"
         raise ConfigError(f"{settings.executable}: there is no browser", remedy=remedy)
     try:
-        from .browser_chromium import Chromium  # noqa: PLC0415 - what it imports is heavy, and not always installed
+        from .chromium import Chromium  # noqa: PLC0415 - what it imports is heavy, and not always installed
     except ModuleNotFoundError as error:
         what = f"the Python package {error.name} is not installed"
         raise ConfigError(what, remedy="install quaywatch[browser]") from error
     return await Chromium.start(settings)
-
-
-class SiteBrowser:
-    """A site through the agent's browser, as one user.
-
-    Args:
-        site: where it is, and who logs in.
-        warm: the browser.
-    """
-
-    def __init__(self, site: Site, warm: WarmBrowser) -> None:
-        self._site = site
-        self._warm = warm
-        self._credential = Credential(site.password) if site.password is not None else None
-
-    @property
-    def database(self) -> str:
-        """The tenant database."""
-        return self._site.database
-
-    @asynccontextmanager
-    async def page(self, run: str) -> AsyncIterator[Page]:
-        """A page of a fresh session; evidence of a block that fails is named after ``run``.
-
-        Raises:
-            ConfigError: when there is no browser.
-            InternalError: when the browser does not start.
-        """
-        async with self._warm.lent() as chromium:
-            from .browser_page import opened_page  # noqa: PLC0415 - as above
-
-            async with opened_page(chromium, self._site, self._credential, self._warm.settings, run) as page:
-                yield page
