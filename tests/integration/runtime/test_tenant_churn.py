@@ -1,0 +1,143 @@
+"""Sixty tenants with the tables of real Odoos, all of which is read, while they come, go and change their names."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import signal
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from exporters import EXPORTERS
+from quaywatch.contract import Per
+from quaywatch.drivers.postgres import PostgresCluster
+from quaywatch.runtime.catalogue import SCRAPE_SUCCESS, TOUR_DURATION
+from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.collection import Collection
+from quaywatch.runtime.instruments import Instruments
+from quaywatch.runtime.store import Store
+from quaywatch.runtime.tours import Tour
+from quaywatch.runtime.view import Everything
+from sandbox import tenants
+from sandbox.parts import postgres
+from sandbox.parts.odoo import ODOO14, ODOO19
+from sandbox.parts.postgres import Postgres, sql
+from sandbox.process import Services
+from tests.integration.runtime.agents import address, meanwhile, superuser, task
+from tests.unit.runtime.fakes import matching, value
+
+TENANTS = 60
+SECONDS_FOR_A_TENANT = 30.0 / 1000
+SLACK = 4
+"""How many times as long it may take on a busy machine."""
+ROUNDS = 4
+COMING_AND_GOING = 3
+GROWTH = 1.01
+SESSIONS = "select count(*) from pg_stat_activity where usename = 'quaywatch'"
+ODOO = [one for one in EXPORTERS if one.per is Per.DATABASE and one.name.startswith("odoo_")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A cluster of its own, which is deleted as a whole."""
+    services = Services(tmp_path_factory.mktemp("churn"))
+    primary = postgres.start(services, None, None)
+    tenants.prepare(primary)
+    tenants.add(primary, tenants.names(TENANTS))
+    yield primary
+    services.kill(postgres.PRIMARY, signal.SIGQUIT)
+    services.stop_all()
+    shutil.rmtree(services.state)
+
+
+class Bench:
+    """Tours through the tenants, four visits at a time, by everything that reads Odoo's tables."""
+
+    def __init__(self, server: Postgres) -> None:
+        clock = SystemClock()
+        meter = Instruments("test", clock)
+        store = Store("test", clock)
+        self.everything = Everything(store, meter)
+        self.cluster = PostgresCluster(address(server))
+        self.tour = Tour(
+            "db",
+            [task(one, 30.0, deadline=10.0) for one in ODOO],
+            cluster=self.cluster,
+            tenants=lambda name: name.startswith("tenant_"),
+            visits=asyncio.Semaphore(4),
+            collection=Collection(store, meter, clock),
+            meter=meter,
+            clock=clock,
+        )
+
+    def shown(self) -> set[str]:
+        """The databases of which anything is said."""
+        pairs = (pair for one in self.everything.series() for pair in one.attributes)
+        return {text for name, text in pairs if name == "database"}
+
+
+@pytest_asyncio.fixture
+async def bench(server: Postgres) -> AsyncIterator[Bench]:
+    """A bench whose cluster is let go of."""
+    bench = Bench(server)
+    yield bench
+    await bench.cluster.close()
+
+
+async def test_everything_is_read_in_time_over_five_connections(server: Postgres, bench: Bench) -> None:
+    """A thousand tenants would take half a minute; nothing fails, and both editions say what only they can say."""
+    seen: list[int] = []
+    async with superuser(server) as observer:
+
+        async def count() -> None:
+            seen.append(await observer.fetchval(SESSIONS))
+
+        async with meanwhile(count, every=0.02):
+            await bench.tour.go()
+    assert value(bench.everything, TOUR_DURATION) < TENANTS * SECONDS_FOR_A_TENANT * SLACK
+    assert 2 < max(seen) <= 5
+    assert {one.value for one in matching(bench.everything, SCRAPE_SUCCESS)} == {1}
+    assert len(matching(bench.everything, SCRAPE_SUCCESS)) == TENANTS * len(ODOO)
+    for everywhere in ("odoo.queue.live", "odoo.cron.active", "odoo.orders.last.age", "odoo.modules.installed"):
+        assert len(matching(bench.everything, everywhere)) == TENANTS
+    assert len(matching(bench.everything, "odoo.cron.failing")) == TENANTS / 2
+    assert not matching(bench.everything, "quaywatch.cardinality.dropped")
+
+
+async def test_nothing_is_left_of_tenants_that_went(server: Postgres, bench: Bench) -> None:
+    """Round by round some are dropped, made and renamed: what is shown is what exists, and memory stays what it was."""
+    existing, next_number = tenants.names(TENANTS), TENANTS
+    await bench.tour.go()
+    objects = []
+    for _ in range(ROUNDS):
+        gone, renamed = existing[:COMING_AND_GOING], existing[COMING_AND_GOING : 2 * COMING_AND_GOING]
+        made = tenants.names(2 * COMING_AND_GOING, first=next_number)
+        next_number += len(made)
+        await asyncio.to_thread(_change, server, gone, renamed, made)
+        existing = [*existing[2 * COMING_AND_GOING :], *made]
+        await bench.tour.go()
+        assert bench.shown() == set(existing)
+        assert {one.value for one in matching(bench.everything, SCRAPE_SUCCESS)} == {1}
+        gc.collect()
+        objects.append(len(gc.get_objects()))
+    assert max(objects) < objects[0] * GROWTH
+
+
+def _change(server: Postgres, gone: list[str], renamed: list[str], made: list[str]) -> None:
+    statements = [f"drop database {name};" for name in gone]
+    statements += [f"alter database {old} rename to {new};" for old, new in zip(renamed, made, strict=False)]
+    sql(server, "\n".join(statements))
+    tenants.add(server, made[len(renamed) :])
+
+
+def test_tenants_have_the_rows_they_are_said_to_have(server: Postgres) -> None:
+    """Each edition has its own tables, and the work that was made up beside what Odoo itself put there."""
+    for edition, cron_tables in ((ODOO19, 2), (ODOO14, 0)):
+        rows = tenants.counts(server, tenants.template(edition))
+        assert sum(table in rows for table in ("ir_cron_trigger", "ir_cron_progress")) == cron_tables
+        assert rows["queue_job"] >= tenants.JOBS
+        for table, (made, _) in tenants.ROWS.items():
+            assert rows.get(table, made) >= made
