@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from functools import partial
 from typing import Protocol
 
-from . import jobs
+from . import flow_faults, jobs
 from .cache import SandboxError, run
 from .host import require
 from .parts import postgres, redis
@@ -276,6 +276,15 @@ FAULTS: Mapping[str, Fault] = {
     "fill-redis": fill_redis,
     "queue-stall": queue_stall,
     "black-hole": black_hole,
+    "customer-lock": flow_faults.customer_lock,
+    "bystanders": flow_faults.bystanders,
+    "slow-writes": flow_faults.slow_writes,
+    "refused-writes": flow_faults.refused_writes,
+    "role-limit": flow_faults.role_limit,
+    "no-connections": flow_faults.no_connections,
+    "busy-workers": flow_faults.busy_workers,
+    "swallow": flow_faults.swallow,
+    "broken-printer": flow_faults.broken_printer,
 }
 
 

@@ -114,15 +114,16 @@ class Services:
             self._give_up(spec, "ended while starting")
         return pid
 
-    def resume(self, name: str) -> int:
-        """Start a stopped service once more exactly as before, on the same ports; ready when these accept."""
-        record = self._record(name)
-        if record is None:
-            raise SandboxError(f"{name} was never started in {self.state}")
+    def resume(self, name: str, argv: tuple[str, ...] | None = None) -> int:
+        """Start a stopped service once more as before, on the same ports; ready when these accept.
+
+        With `argv` that is what is started, and what the service is from then on.
+        """
+        record = self._required(name)
         ports: dict[str, int] = record["ports"]
         spec = Spec(
             name=name,
-            argv=tuple(record["argv"]),
+            argv=argv or tuple(record["argv"]),
             ready=lambda: all(map(accepts, ports.values())),
             ports=ports,
             env=record["env"],
@@ -177,6 +178,10 @@ class Services:
         """The ports a service was last started with; none for one never started."""
         record = self._record(name)
         return dict(record["ports"]) if record else {}
+
+    def argv(self, name: str) -> tuple[str, ...]:
+        """What a service was last started as. `SandboxError` for one never started."""
+        return tuple(self._required(name)["argv"])
 
     def log(self, name: str) -> Path:
         """Where the service's output goes."""
