@@ -22,6 +22,7 @@ from quaywatch.contract import Watched
 from quaywatch.runtime.agent import Agent
 from quaywatch.runtime.catalogue import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIME
 from quaywatch.runtime.clock import Clock, SystemClock
+from quaywatch.runtime.evidence import Investigator
 from quaywatch.runtime.history import History
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.maintenance import Maintenance
@@ -31,7 +32,7 @@ from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
 
 from .browsing import plan_browser
-from .plan import plan, plan_leases, plan_maintenance, plan_otlp
+from .plan import plan, plan_evidence, plan_leases, plan_maintenance, plan_otlp
 from .readiness import acted_on, looked_at
 
 WORK_WITHIN: Final = 6.0
@@ -67,6 +68,7 @@ class Frame:
         self._series = Everything(self._store, self._instruments)
         self._history = History(self._clock, version=__version__)
         self._maintenance = Maintenance(plan_maintenance(settings))
+        self._investigator = Investigator(plan_evidence(settings))
         self._leases = plan_leases(settings, self._instruments, self._clock)
         self._browser = plan_browser(settings)
         self._watched: Sequence[Watched] = ()
@@ -109,6 +111,7 @@ class Frame:
         self.settings = settings
         self._watched = plan(settings, self._browser)
         self._maintenance.take(plan_maintenance(settings))
+        self._investigator.take(plan_evidence(settings))
         await self._agent.replan(self._watched)
 
     async def stop(self, *, end_series: bool = False) -> None:
@@ -142,6 +145,7 @@ class Frame:
             on_state=self._history.note_state,
             on_run=self._history.note_run,
             on_left=self._history.forget,
+            on_suspicion=self._investigator,
             maintenance=self._maintenance,
         )
 

@@ -7,6 +7,7 @@ import ssl
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Literal
 
 from otel_config.environment import OtlpFile
@@ -34,6 +35,7 @@ from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
 from quaywatch.runtime.clock import Clock
+from quaywatch.runtime.evidence import PAGE_WITHIN, Surroundings
 from quaywatch.runtime.kube_leases import KubernetesLeases
 from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
 from quaywatch.runtime.maintenance import Mode, Weekly, Window
@@ -103,6 +105,43 @@ def _window(table: WindowTable) -> Window:
 
 def _weekly(table: WeeklyTable) -> Weekly:
     return Weekly(frozenset(map(DAYS.index, table.days)), table.begins, table.ends, table.timezone)
+
+
+def plan_evidence(settings: Settings) -> dict[str, Surroundings]:
+    """By the names of the Odoo targets: where the cause is looked for when a probe's step is slow or fails."""
+    tables = settings.targets
+    return {name: _surroundings(table, tables) for name, table in tables.items() if isinstance(table, OdooTable)}
+
+
+def _surroundings(odoo: OdooTable, tables: Mapping[str, AnyTarget]) -> Surroundings:
+    return Surroundings(
+        front=partial(_light, odoo.url, odoo.ca_file),
+        direct=partial(_light, odoo.direct, odoo.ca_file) if odoo.direct else None,
+        edge=_driver_of(odoo.edge, tables),
+        database_server=_driver_of(odoo.database_server or _first_with(odoo.database, tables), tables),
+        standby=_driver_of(odoo.standby, tables),
+        cache=_driver_of(odoo.cache, tables),
+    )
+
+
+def _light(url: str, ca_file: str | None) -> HttpServer:
+    return HttpServer(HttpAddress(url=url, ca_file=ca_file, answer_within=PAGE_WITHIN))
+
+
+def _first_with(database: str, tables: Mapping[str, AnyTarget]) -> str | None:
+    """The first PostgreSQL target that visits a database of this name and is nobody's standby."""
+    standbys = {table.standby for table in tables.values() if isinstance(table, OdooTable)}
+    clusters = {name: table for name, table in tables.items() if isinstance(table, PostgresTable)}
+    return next((name for name in clusters if name not in standbys and clusters[name].tenants.admits(database)), None)
+
+
+def _driver_of(name: str | None, tables: Mapping[str, AnyTarget]) -> Callable[[], Any] | None:
+    """How to open a driver to a target that answers in time or not at all."""
+    if name is None:
+        return None
+    table = tables[name]
+    table = table.model_copy(update={"answer_within": min(table.answer_within, PAGE_WITHIN)})
+    return partial(_OPENERS[type(table)], table)
 
 
 def plan_otlp(settings: Settings) -> OtlpFile:

@@ -18,11 +18,13 @@ from quaywatch.contract import Outcome, ProbeTask, Transaction
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.errors import ConfigError
 from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.evidence import Investigator
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
 
 from .browsing import plan_browser
 from .flows import FlowOnTarget, flows_of
+from .plan import plan_evidence
 from .session import settings_of
 from .terminal import Console
 
@@ -81,6 +83,7 @@ async def _run(
             meter=Instruments(settings.environment, clock),
             tracer=NoOpTracer(),
             clock=clock,
+            on_suspicion=Investigator(plan_evidence(settings)),
         )
     finally:
         await driver.close()
@@ -143,3 +146,7 @@ def _tell_end(record: RunRecord, console: Console) -> None:
         undoing = record.outcome is Outcome.CLEANUP_FAILED
         where = "undo" if undoing else record.failed_step or "before the first step"
         console.say(f"  {where}: {record.message} [{record.reason}]")
+    if record.evidence is not None:
+        console.say(f"  likely cause: {record.evidence.cause} ({record.evidence.confidence:.0%})")
+        for sentence in record.evidence.sentences:
+            console.say(f"    {sentence}")

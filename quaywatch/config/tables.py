@@ -159,6 +159,15 @@ class JanitorTable(Table):
     password: SecretText = Field(description="its password or API key", examples=["${env:QUAYWATCH_JANITOR_PASSWORD}"])
 
 
+_STANDS_ON: Mapping[str, TargetKind] = {
+    "database_server": TargetKind.POSTGRES,
+    "standby": TargetKind.POSTGRES,
+    "cache": TargetKind.REDIS,
+    "edge": TargetKind.HTTP,
+}
+"""The keys of an Odoo that name what it stands on, and of what kind: there the cause of a trouble is looked for."""
+
+
 class OdooTable(TargetTable):
     """One database of an Odoo server."""
 
@@ -182,6 +191,21 @@ class OdooTable(TargetTable):
         default=120.0,
         description="the server's own limit_time_real: no call of a client that died commits later than this",
     )
+    database_server: Text | None = Field(
+        default=None,
+        description="target of kind postgres that holds the database; the first that visits a database of this name",
+    )
+    standby: Text | None = Field(default=None, description="target of kind postgres that is a standby of it")
+    cache: Text | None = Field(default=None, description="target of kind redis that this Odoo uses")
+    edge: Text | None = Field(default=None, description="target of kind http: the proxy that url leads through")
+    direct: Url | None = Field(default=None, description="address of Odoo itself, where url leads through a proxy")
+
+    @field_validator(*_STANDS_ON)
+    @classmethod
+    def _stands_on_a_target(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and info.field_name is not None:
+            must_be_target(name, _STANDS_ON[info.field_name], info)
+        return name
 
     @model_validator(mode="after")
     def _can_log_in(self) -> OdooTable:
