@@ -21,6 +21,7 @@ ROWS: Final = 50
 _TEMPLATE: Final = "tenant"
 _AT_ONCE: Final = 2
 _SETTINGS: Final[Mapping[str, str]] = {
+    "shared_buffers": "2GB",  # the catalogues of a thousand tenants fit, as they do in production
     "max_connections": "1200",  # a peer keeps a session in each database
     "autovacuum": "off",  # it would visit them as well, and be taken for a tool
     "checkpoint_timeout": "1h",
