@@ -149,15 +149,15 @@ def swallow(world: World, target: str | None = None) -> Iterator[str]:
     try:
         with ExitStack() as ends:
             for port in world.services.ports(name).values():
-                ends.enter_context(_swallowing(port))
+                ends.enter_context(swallowing(port))
             yield f"nobody takes or refuses a connection in the place of {name}"
     finally:
         world.services.resume(name)
 
 
 @contextmanager
-def _swallowing(port: int) -> Iterator[None]:
-    """A listener whose queue of one is full: the kernel drops every further request to connect."""
+def swallowing(port: int) -> Iterator[None]:
+    """A listener on `port` whose queue of one is full: the kernel drops every further request to connect."""
     with ExitStack() as ends:
         listener = ends.enter_context(socket.create_server((LOOPBACK, port), backlog=0))
         for _ in range(2):

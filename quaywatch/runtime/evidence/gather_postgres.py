@@ -8,12 +8,13 @@ the run's mark in the server; no text of any leaves it. The role ``pg_monitor`` 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from quaywatch.contract import Cluster, Postgres, Row
-from quaywatch.errors import AuthError, ConnectError, DeadlineError, PermissionDeniedError, TargetError
+from quaywatch.errors import ConnectError, DeadlineError, TargetError
+from quaywatch.runtime.suspicion import Case
 
 from .facts import Database, Queue, Session, Standby, State
 
@@ -28,6 +29,8 @@ FLOW_TABLES: Final = (
     "stock_reference",
 )
 """What the flows write: the tables by which the session is known that serves a step."""
+LOGIN_TABLES: Final = ("res_users", "res_users_log")
+"""The same for flows that only log in."""
 
 SESSIONS: Final = """
 with waiting as materialized (
@@ -36,7 +39,7 @@ with waiting as materialized (
 ), touched as (
     select l.pid,
            array_agg(distinct c.relname::text) filter (
-               where not l.granted or l.mode not in ('AccessShareLock', 'RowShareLock')) as written,
+               where not l.granted or l.mode <> 'AccessShareLock') as written,
            array_agg(distinct c.relname::text) as read
       from pg_locks l
       join pg_class c on c.oid = l.relation and c.relname::text = any($1::text[])
@@ -114,12 +117,17 @@ _FULL: Final = "53300"
 _MISSING: Final = "3D000"
 
 
-async def look_at_database(cluster: Cluster, database: str, mark: str) -> Database:
-    """Sessions, connections and queue, as seen from a tenant's database; a failure is a fact."""
-    began = time.monotonic()
+def tables_of(probe: str) -> Sequence[str]:
+    """The tables that a probe's flow writes, or wants to lock."""
+    return LOGIN_TABLES if "login" in probe else FLOW_TABLES
+
+
+async def look_at_database(cluster: Cluster, case: Case) -> Database:
+    """Sessions, connections and queue, as seen from a run's database; a failure is a fact."""
+    began, database = time.monotonic(), case.database
     try:
         async with cluster.visit(database) as session:
-            facts = await _read(session, mark)
+            facts = await _read(session, case)
     except TargetError as error:
         return Database(state=state_of(error), name=database, seconds=time.monotonic() - began)
     return Database(name=database, seconds=time.monotonic() - began, **facts)
@@ -141,18 +149,13 @@ def state_of(error: TargetError) -> State:
         return State.UNREAD if "for role" in error.what else State.FULL
     if error.code == _MISSING:
         return State.MISSING
-    match error:
-        case DeadlineError():
-            return State.SILENT
-        case ConnectError():
-            return State.DOWN
-        case AuthError() | PermissionDeniedError():
-            return State.UNREAD
-    return State.UNREAD
+    if isinstance(error, DeadlineError):
+        return State.SILENT
+    return State.DOWN if isinstance(error, ConnectError) else State.UNREAD
 
 
-async def _read(session: Postgres, mark: str) -> dict[str, Any]:
-    rows = await session.fetch(SESSIONS, list(FLOW_TABLES), mark)
+async def _read(session: Postgres, case: Case) -> dict[str, Any]:
+    rows = await session.fetch(SESSIONS, list(tables_of(case.probe)), case.mark)
     (connections,) = await session.fetch(CONNECTIONS)
     exhausted = await session.fetch(EXHAUSTED)
     return {
@@ -166,11 +169,8 @@ async def _read(session: Postgres, mark: str) -> dict[str, Any]:
 
 def _session(row: Row) -> Session:
     sets = {name: frozenset(row[name] or ()) for name in ("written", "read")}
-    return Session(**{**_plain(row), **sets, "blockers": tuple(row["blockers"] or ())})
-
-
-def _plain(row: Row) -> Mapping[str, Any]:
-    return {**row, "bears_mark": bool(row["bears_mark"])}
+    marked = bool(row["bears_mark"])  # null where the statement may not be seen
+    return Session(**{**row, **sets, "blockers": tuple(row["blockers"] or ()), "bears_mark": marked})
 
 
 async def _queue(session: Postgres) -> Queue | None:

@@ -83,7 +83,7 @@ async def look_around(suspicion: Suspicion, around: Surroundings) -> Facts:
         _look(around.edge, _own_page),
         _look(
             around.database_server,
-            lambda cluster: look_at_database(cluster, case.database, case.mark),
+            lambda cluster: look_at_database(cluster, case),
             Database(state=State.SILENT, name=case.database, seconds=LOOK_WITHIN),
         ),
         _look(around.standby, look_at_standby, Standby(state=State.SILENT)),

@@ -2,12 +2,12 @@
 
 Odoo does not say: ``application_name`` is empty on Odoo 14 and a process id later. So a session is known by what it
 does: it is in the tenant's database, its transaction is no older than the step, and it writes, or wants to lock, the
-tables that the flows write, or even names the run's mark. Sessions that do neither are never taken for it.
+flow's tables, or even names the run's mark. Sessions that have not so much as read these are never taken for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ _STILL_SERVED: Final = frozenset({Reason.TIMEOUT, Reason.CONNECT})
 _PREPARED: Final = 0
 """The pid that PostgreSQL gives a prepared transaction."""
 
-_NAMES_THE_RUN, _WRITES, _READS, _IS_ALONE, _IS_A_STRANGER = 0.98, 0.9, 0.6, 0.5, 0.3
+_NAMES_THE_RUN, _WRITES, _READS, _IS_A_STRANGER = 0.98, 0.9, 0.6, 0.3
 _EXPLAINS_LITTLE: Final = 0.8
 """Times this, when its statement began in the second half of the step."""
 
@@ -55,7 +55,7 @@ def serving(suspicion: Suspicion, database: Database) -> list[Served]:
         return []
     elapsed = suspicion.elapsed + database.seconds
     able = [one for one in database.sessions if _is_of_the_step(one, database, elapsed)]
-    judged = [Served(one, _confidence(one, able, elapsed)) for one in able]
+    judged = [Served(one, _confidence(one, elapsed)) for one in able]
     return sorted((one for one in judged if one.confidence), key=lambda one: -one.confidence)
 
 
@@ -64,22 +64,20 @@ def _is_of_the_step(session: Session, database: Database, elapsed: float) -> boo
     return session.database == database.name and age is not None and age <= elapsed + _SLACK
 
 
-def _confidence(session: Session, able: Iterable[Session], elapsed: float) -> float:
-    sure = _likeness(session, able)
+def _confidence(session: Session, elapsed: float) -> float:
+    sure = _likeness(session)
     since = session.statement_age or 0.0
     return sure if since >= elapsed / 2 else sure * _EXPLAINS_LITTLE
 
 
-def _likeness(session: Session, able: Iterable[Session]) -> float:
+def _likeness(session: Session) -> float:
     if session.bears_mark:
         return _NAMES_THE_RUN
     if not is_odoo(session):
         return _IS_A_STRANGER if session.written else 0.0
     if session.written:
         return _WRITES
-    if session.read:
-        return _READS
-    return _IS_ALONE if sum(map(is_odoo, able)) == 1 else 0.0
+    return _READS if session.read else 0.0
 
 
 def is_odoo(session: Session) -> bool:

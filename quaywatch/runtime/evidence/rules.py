@@ -19,6 +19,8 @@ from .matching import Root, Served, is_odoo, root_of, serving
 
 _LONG: Final = 1.0
 """Seconds past which a light page, or reading the database, is slow."""
+_SHORT: Final = 0.2
+"""Seconds below which no statement is slow, however impatient the probe is."""
 _STALE_JOB: Final = 300.0
 _OLD_TRANSACTION: Final = 60.0
 _BEHIND: Final = 10.0
@@ -154,12 +156,12 @@ def statement_is_slow(facts: Facts) -> Judged | None:
     """The session that serves the step has been at one statement for most of it, and waits for no lock."""
     if facts.database is None:
         return None
-    long = max(_LONG, facts.suspicion.elapsed / 2)
+    long = max(_SHORT, facts.suspicion.elapsed / 2)
     slow = [one for one in _serving(facts) if _works(one) and (one.session.statement_age or 0) >= long]
     if slow and slow[0].confidence >= _NAMEABLE:
         one = slow[0].session
         waits = f", waits for {one.wait_type} {one.wait_event}" if one.wait_type else ""
-        what = f"the database is at one statement for {one.statement_age:.0f} s, pid {one.pid}{waits}"
+        what = f"the database is at one statement for {one.statement_age:.1f} s, pid {one.pid}{waits}"
         return Judged(slow[0].confidence * 0.95, what)
     if facts.database.state is State.ANSWERS and facts.database.seconds >= _LONG:
         return Judged(0.55, f"the database server took {facts.database.seconds:.1f} s for a light reading")
@@ -187,7 +189,7 @@ def network_is_dark(facts: Facts) -> Judged | None:
         beside = ", while others answer" if others else ""
         return Judged(0.88 if others else 0.7, f"nobody takes or refuses a connection at Odoo's address{beside}")
     if hangs(front) and _odoo_is_absent(facts):
-        return Judged(0.6, "connections to Odoo's address are taken and never answered, and no Odoo uses the database")
+        return Judged(0.5, "connections to Odoo's address are taken and never answered, and no Odoo uses the database")
     return None
 
 
