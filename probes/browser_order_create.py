@@ -14,6 +14,7 @@ from quaywatch.errors import WrongResultError
 from . import odoo_orders as orders
 from . import odoo_placing as placing
 from .odoo_pages import Client, field, state, web_client
+from .odoo_risks import harmless
 from .order_create import Options, has_delivery
 
 _PARTNER = field("partner_id")
@@ -26,6 +27,7 @@ _CONFIRMED = state("sale")
 _DELIVERY = "button[name=action_view_delivery]:visible"
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Log in, fill in a quotation, save it, confirm it, see its delivery."""
     async with AsyncExitStack() as stack:

@@ -12,11 +12,13 @@ from quaywatch.errors import FaultError, WrongResultError
 
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
+from .odoo_risks import harmless
 from .portal_lookup import Options, link_of
 
 _CONTENT = "#wrapwrap"
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order and confirm; open the page with the link and without its token."""
     async with AsyncExitStack() as stack:

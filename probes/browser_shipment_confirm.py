@@ -15,6 +15,7 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from .odoo_pages import state, web_client
+from .odoo_risks import harmless, require_unpaid
 from .shipment_confirm import LOCATION, SIX_HOURS, Options, check, reserved
 
 _VALIDATE = "button[name=button_validate]:visible"
@@ -23,6 +24,7 @@ _ALL_OF_IT = ".modal button[name=process]:visible"
 _DONE = state("done")
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm and reserve; open the delivery and validate it."""
     async with AsyncExitStack() as stack:
@@ -49,6 +51,7 @@ async def _ready(odoo: Odoo, options: Options, tx: Transaction) -> tuple[orders.
     order = await placing.confirmed(odoo, await placing.placed(odoo, options, tx, ships=True))
     picking = await reserved(odoo, order, options)
     await pickings.require_from(odoo, picking, place)
+    await require_unpaid(odoo, picking.id, options)
     return order, picking
 
 

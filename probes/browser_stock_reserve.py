@@ -16,12 +16,14 @@ from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
 from .odoo_pages import Client, state, web_client
+from .odoo_risks import harmless
 from .stock_reserve import Options, check
 
 _RESERVE = "button[name=action_assign]:visible"
 _RESERVED = state("assigned")
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order and confirm; open the delivery, let go of the goods, reserve them."""
     async with AsyncExitStack() as stack:

@@ -19,6 +19,7 @@ from . import odoo_papers as papers
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from .odoo_names import LABEL_FORM, ZPL_TEMPLATE, called, has_label_form
+from .odoo_risks import harmless
 
 PRODUCT: Final = "product.product"
 REPORT: Final = "ir.actions.report"
@@ -53,6 +54,7 @@ class _Product:
     barcode: str
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, print the slip, the label on paper and the labels in ZPL."""
     async with tx.step("create"):

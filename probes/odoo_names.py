@@ -51,6 +51,13 @@ def is_storable(field: str, value: Any) -> bool:
     return bool(value == _STORABLE_VALUES[field])
 
 
+def storable_values(field: str, *, kept: bool) -> dict[str, Any]:
+    """The values that make a product one whose stock is kept, or a consumable; ``field`` is that of `STORABLE`."""
+    if field == "is_storable":
+        return {"type": "consu", field: kept}
+    return {field: _STORABLE_VALUES[field] if kept else "consu"}
+
+
 async def called(odoo: Odoo, name: Name) -> str | None:
     """What this database calls a thing, None where there is no such thing.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from quaywatch.contract import Odoo, SweepOrder, Swept, Transaction
 from quaywatch.errors import ConfigError, FaultError, WrongResultError
 
 from . import odoo_orders as orders
 from .odoo_checks import missing_rights, reachable_contact
+from .odoo_risks import findings as risks_of
 
 RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}
 JANITOR_GROUPS = "put the janitor into the groups Sales / Administrator and Inventory / Administrator"
@@ -31,6 +32,15 @@ class Wanted:
         metadata={"help": "the permanent test product: its id, or its Internal Reference (field default_code)"}
     )
     quantity: float = field(default=1.0, metadata={"help": "how many of the product a run orders, in its own unit"})
+    accept_risks: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "what the orders may set off all the same, by the names that `quaywatch check` prints",
+            "example": ["automation:12"],
+        },
+    )
+    ships: ClassVar[bool] = False
+    """Whether the flow validates deliveries."""
 
     def __post_init__(self) -> None:
         if self.quantity <= 0:
@@ -156,7 +166,7 @@ async def sweep(odoo: Odoo, _options: Wanted, order: SweepOrder) -> Swept:
 
 
 async def check(odoo: Odoo, options: Wanted) -> AsyncIterator[str]:
-    """Rights, partner and product, as the runs will need them."""
+    """Rights, partner and product, as the runs will need them, and what their orders would set off."""
     async for finding in missing_rights(odoo, RIGHTS, "put it into the group Sales / User"):
         yield finding
     janitor = odoo.janitor()
@@ -169,6 +179,8 @@ async def check(odoo: Odoo, options: Wanted) -> AsyncIterator[str]:
     ):
         async for finding in _record_findings(odoo, model, reference_field, reference):
             yield finding
+    async for finding in risks_of(odoo, options):
+        yield finding
 
 
 async def _record_findings(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> AsyncIterator[str]:

@@ -14,6 +14,7 @@ from quaywatch.errors import WrongResultError
 
 from . import odoo_orders as orders
 from . import odoo_placing as placing
+from .odoo_risks import harmless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Options(placing.Wanted):
     )
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Create, confirm, see the delivery."""
     async with tx.step("create"):

@@ -17,6 +17,7 @@ from . import odoo_orders as orders
 from . import odoo_papers as papers
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
+from .odoo_risks import harmless
 
 _OK: Final = 200
 
@@ -26,6 +27,7 @@ class Options(placing.Wanted):
     """What the flow orders, and for whom."""
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, open the page with the link and without its token."""
     async with tx.step("create"):

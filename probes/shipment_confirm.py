@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from quaywatch.contract import Odoo, Probe, TargetKind, Transaction, Transport
 from quaywatch.errors import ConfigError, WrongResultError
@@ -19,6 +19,7 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
+from .odoo_risks import harmless, require_unpaid
 
 LOCATION: Final = "stock.location"
 SIX_HOURS: Final = 6 * 3600.0
@@ -31,8 +32,10 @@ class Options(placing.Wanted):
     location: int | str = field(
         metadata={"help": "the place that the goods are taken from, kept for the probes: its id, or its Barcode"}
     )
+    ships: ClassVar[bool] = True
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, reserve, and validate what is reserved in the right place."""
     async with tx.step("create"):
@@ -45,6 +48,7 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     async with tx.step("validate"):
         if picking.state != "done":
             await pickings.require_from(odoo, picking, place)
+            await require_unpaid(odoo, picking.id, options)
             await pickings.ship(odoo, picking)
 
 

@@ -17,6 +17,7 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
+from .odoo_risks import harmless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Options(placing.Wanted):
     """What the flow orders, and for whom: the product is one of which stock is kept."""
 
 
+@harmless
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, let go of the goods, reserve them, and find them reserved in the stock as well."""
     async with tx.step("create"):

@@ -23,6 +23,7 @@ exit codes:
 _EXAMPLES: Final = """\
 examples:
   quaywatch config example > quaywatch.yaml     a configuration to start from
+  quaywatch setup odoo -c quaywatch.yaml        what the probes need in Odoo, made with --apply
   quaywatch check -c quaywatch.yaml             is everything reachable and allowed?
   quaywatch check -c quaywatch.yaml --sql       the SQL that makes the role
   quaywatch probe order_create -c quaywatch.yaml
@@ -43,7 +44,7 @@ def parser() -> ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"quaywatch {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_run, _check, _once, _probe, _sweep, _list, _config, _rules, _dashboards, _completion):
+    for add in (_run, _check, _setup, _once, _probe, _sweep, _list, _config, _rules, _dashboards, _completion):
         add(commands)
     return top
 
@@ -106,6 +107,48 @@ once its password is set, --sql again adds the grants in each database."""
     command.add_argument("--sql", action="store_true", help="print the SQL that makes the PostgreSQL roles and grants")
 
 
+def _setup(commands: Any) -> None:
+    examples = """\
+  QUAYWATCH_ADMIN_PASSWORD=... quaywatch setup odoo --admin-login admin
+  quaywatch setup odoo --admin-login admin --admin-password-file admin.txt --apply
+"""
+    description = """\
+Say what the configured probes need in Odoo and is missing there: users with the least
+rights, customer, products, stock. With --apply it is made; what is there already stays as
+it is, and a second time nothing is left to do."""
+    command = _command(
+        commands, "setup", "make what the probes need in Odoo", description=description, examples=examples
+    )
+    command.add_argument("what", choices=("odoo",), help="the kind of target")
+    _configured(command)
+    _targeted(command)
+    command.add_argument("--admin-login", required=True, metavar="LOGIN", help="an administrator of that Odoo")
+    password = command.add_mutually_exclusive_group()
+    password.add_argument("--admin-password-file", type=Path, metavar="FILE", help="a file with its password")
+    password.add_argument(
+        "--admin-password-env",
+        default="QUAYWATCH_ADMIN_PASSWORD",
+        metavar="NAME",
+        help="a variable with its password; QUAYWATCH_ADMIN_PASSWORD if neither is given",
+    )
+    doing = command.add_mutually_exclusive_group()
+    doing.add_argument("--apply", action="store_true", help="make what is missing")
+    doing.add_argument("--dry-run", action="store_false", dest="apply", help="only say what is missing; the default")
+    command.add_argument(
+        "--stock", type=_count, default=10_000.0, metavar="N", help="how many of a product are brought in; 10000"
+    )
+    command.add_argument(
+        "--api-key-file", type=Path, metavar="FILE", help="keep an API key of the probe's user in this file"
+    )
+
+
+def _count(text: str) -> float:
+    number = float(text)
+    if not 1 <= number < 1e9:  # noqa: PLR2004 - it is a number of goods
+        raise ValueError(text)
+    return number
+
+
 def _once(commands: Any) -> None:
     examples = """\
   quaywatch once --target cache
@@ -146,6 +189,7 @@ def _list(commands: Any) -> None:
     command.add_argument(
         "what", choices=("exporters", "probes", "metrics"), nargs="?", help="default: exporters and probes"
     )
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="with the flows of this configuration")
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print a page of documentation")

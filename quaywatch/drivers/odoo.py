@@ -169,6 +169,15 @@ class OdooServer:
         async with deadline(self._address.answer_within, f"{self._address.where}: log-in to the web"):
             return await self._log_ins.log_in()
 
+    async def call_web(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
+        """What a method of a model returns to the web client, in a session opened with the password and kept.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        async with deadline(self._address.answer_within, f"{self._address.where}: {model}.{method}"):
+            return await self._session.call(model, method, arguments, keywords)
+
     async def report(
         self, name: str, records: Sequence[int] = (), *, form: Form = "pdf", options: Mapping[str, Any] | None = None
     ) -> bytes:
@@ -193,6 +202,14 @@ class OdooServer:
             TargetError: within ``answer_within`` seconds.
         """
         return await self._visitor.get(path)
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+        """The answer to a visitor's request, whatever its status; nobody is logged in.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        return await self._visitor.send(method, path, body, headers)
 
     def janitor(self) -> OdooServer | None:
         """The same database as the user who may delete, where one is configured."""

@@ -63,6 +63,17 @@ class WebSession:
             raise WrongResultError(f"{self._where}: the log-in is accepted, and the session is not the user's")
         return uid
 
+    async def call(self, model: str, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        """What a method of a model returns to the web client: some methods answer nobody else.
+
+        Raises:
+            TargetError: mapped from the answer or the network.
+        """
+        if self._times == 0:
+            await self._log_in_once(0)
+        parameters = {"model": model, "method": method, "args": list(arguments), "kwargs": dict(keywords)}
+        return await self._result("/web/dataset/call_kw", parameters)
+
     async def report(self, name: str, records: Sequence[int], form: Form, options: Mapping[str, Any] | None) -> bytes:
         """What a report prints of these records, in the form that is asked for and not empty.
 
@@ -115,17 +126,22 @@ class WebSession:
         return uid
 
     async def _asked(self, path: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The result of a call by JSON-RPC."""
-        answer = await self._http.post(path, json.dumps({"jsonrpc": "2.0", "params": parameters}).encode(), _JSON)
+        """The result of a call by JSON-RPC; an empty one when that is no record."""
+        result = await self._result(path, parameters)
+        return result if isinstance(result, Mapping) else {}
+
+    async def _result(self, path: str, parameters: Mapping[str, Any]) -> Any:
+        answer = await self._http.post(
+            path, json.dumps({"jsonrpc": "2.0", "method": "call", "params": parameters}).encode(), _JSON
+        )
         refuse_status(answer, self._where)
         try:
             content = json.loads(answer.body)
         except ValueError as error:
-            raise ParseError(f"{self._where}: the answer to a log-in is not JSON") from error
+            raise ParseError(f"{self._where}: the answer of the web server is not JSON") from error
         if "error" in content:
             raise self._of_error(content["error"].get("data", {}))
-        result = content.get("result")
-        return result if isinstance(result, Mapping) else {}
+        return content.get("result")
 
     def _of_error(self, data: Mapping[str, Any]) -> TargetError:
         name = str(data.get("name", ""))

@@ -47,6 +47,7 @@ class Trouble:
         return number == self.at or (self.lasting and number > self.at)
 
 
+_MORE_FIELDS = {"res.partner": {"ref"}, "res.company": {"name"}, "stock.picking": {"state"}}
 _INTERNAL = {"location_id.usage": "internal"}
 
 
@@ -91,6 +92,8 @@ class Database:
     open_to_all: bool = False
     """Pages of the portal are shown without a token."""
     web_user: int = USER
+    more_fields: dict[str, set[str]] = field(default_factory=lambda: dict(_MORE_FIELDS))
+    """The fields of models that are the same in all versions, or are not there."""
 
     def __post_init__(self) -> None:
         self.facts = FACTS[self.version]
@@ -161,7 +164,10 @@ class FakeOdoo:
             "stock.move.line": {"state", "qty_done"},
             "product.product": {"name", "barcode", "type", facts.storable[0]},
             LABEL_FORM: {"print_format", "custom_quantity", "zpl_template"},
-        }[model]
+            **self.db.more_fields,
+        }.get(model)
+        if names is None:
+            raise VersionError(f"there is no model {model}", code="2")
         return frozenset(name for name in names if some.get(name, True))
 
     async def get(self, path: str) -> Answer:
