@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install check fix test demo bench locks wheel image clean
+.PHONY: help install check fix test demo bench tenants locks wheel image clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -37,6 +37,9 @@ demo: install ## the sandbox, the agent on it, and the result; DEMO_SECONDS=60 e
 
 bench: install ## the agent beside the exporters it replaces, into docs/benchmarks.md; BENCH_TENANTS="1 50" is a short one
 	$(BIN)/python -m bench $(BENCH_TENANTS)
+
+tenants: install ## half an hour of a thousand tenants that come and go; TENANTS="--tenants 100 --minutes 3" is a short one
+	$(BIN)/python -m bench.tenants $(TENANTS)
 
 wheel: install ## the wheel, in dist/
 	rm -rf dist && $(BIN)/hatchling build -t wheel
