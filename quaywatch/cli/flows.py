@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import dataclass
+from typing import Any
 
 from quaywatch.config import Settings
-from quaywatch.contract import ProbeTask, Transport, Watched
+from quaywatch.contract import Probe, ProbeTask, Transport, Watched
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.errors import ConfigError
 
@@ -37,10 +38,11 @@ def flows_of(
         ConfigError: when there is no such probe, or it is not configured for these targets.
     """
     flow: str | None = arguments.flow
-    if flow is not None and flow not in all_probes():
-        raise ConfigError(f"there is no probe {flow}", remedy=f"there are {', '.join(all_probes())}")
+    known = {**all_probes(), **settings.flows}
+    if flow is not None and flow not in known:
+        raise ConfigError(f"there is no probe {flow}", remedy=f"there are {', '.join(known)}")
     if flow is not None and in_browser:
-        flow = _browser_probe_of(flow)
+        flow = _browser_probe_of(known[flow])
     found = [
         FlowOnTarget(watched, task)
         for watched in chosen(settings, arguments, browser)
@@ -53,9 +55,9 @@ def flows_of(
     return found
 
 
-def _browser_probe_of(name: str) -> str:
+def _browser_probe_of(same: Probe[Any, Any]) -> str:
     """The probe that goes through the same flow as this one in a browser."""
-    flow = all_probes()[name].flow
+    flow = same.flow
     for probe in all_probes().values():
         if probe.flow == flow and probe.transport is Transport.BROWSER:
             return probe.name

@@ -183,5 +183,12 @@ def _around(settings: Settings) -> Settings:
     lease = settings.lease_target
     targets = {} if lease is None else {lease: settings.targets[lease]}
     return replace(
-        settings, targets=targets, exporters={}, probes={}, maintenance=(), telemetry=telemetry, files=frozenset()
+        settings,
+        targets=targets,
+        exporters={},
+        probes={},
+        flows={},
+        maintenance=(),
+        telemetry=telemetry,
+        files=frozenset(),
     )

@@ -11,14 +11,20 @@ from otel_config.names import prometheus_name
 from quaywatch.contract import Exporter, Metric, Probe
 
 from .registry import all_exporters, all_metrics, all_probes
+from .session import settings_of
 from .terminal import Console
 
 Record = dict[str, Any]
 
 
-def execute(arguments: Namespace, console: Console, _environ: Mapping[str, str]) -> int:
-    """Print the lists that are asked for, in the form that is asked for; exporters and probes when none is named."""
-    lists = {"exporters": _exporters, "probes": _probes, "metrics": _metrics}
+def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
+    """Print the lists that are asked for, in the form that is asked for; exporters and probes when none is named.
+
+    Raises:
+        ConfigError: when the configuration that is named is wrong.
+    """
+    flows = settings_of(arguments.config, environ).flows if arguments.config else {}
+    lists = {"exporters": _exporters, "probes": lambda: _probes(flows), "metrics": _metrics}
     records = {what: lists[what]() for what in ([arguments.what] if arguments.what else ["exporters", "probes"])}
     if arguments.json:
         console.json(records[arguments.what] if arguments.what else records)
@@ -73,8 +79,8 @@ def _exporter(exporter: Exporter[Any, Any, Any]) -> Record:
     }
 
 
-def _probes() -> list[Record]:
-    return [_probe(probe) for probe in all_probes().values()]
+def _probes(flows: Mapping[str, Probe[Any, Any]]) -> list[Record]:
+    return [_probe(probe) for probe in (*all_probes().values(), *flows.values())]
 
 
 def _probe(probe: Probe[Any, Any]) -> Record:

@@ -183,7 +183,7 @@ def _watched(name: str, table: AnyTarget, settings: Settings, browser: WarmBrows
         (task.exporter.name, task.options, task.every, task.deadline) for task in exporters
     ]
     tasks += [
-        (task.probe.name, task.options, task.every, task.deadline, task.attempts, task.suspect_after) for task in probes
+        (task.probe, task.options, task.every, task.deadline, task.attempts, task.suspect_after) for task in probes
     ]
     watched = Watched(
         target, lambda: open_driver(table, browser), exporters, probes, fingerprint=_fingerprint(target, table, *tasks)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
+from probes.scripted import probe_of
 from quaywatch.config import Settings, load
 from quaywatch.contract import Watched
 from quaywatch.drivers.browser import WarmBrowser
@@ -21,7 +22,7 @@ def settings_of(path: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: with one line for each fault.
     """
-    return load(path, environ, all_exporters(), all_probes())
+    return load(path, environ, all_exporters(), all_probes(), probe_of)
 
 
 def chosen(settings: Settings, arguments: Namespace, browser: WarmBrowser | None = None) -> tuple[Watched, ...]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BeforeValidator, Field, ValidationInfo, create_model, field_validator, model_validator
@@ -25,6 +25,8 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 from .browser_table import BrowserTable
+from .flow_tables import FlowTable
+from .flow_values import ScriptName
 from .maintenance import WindowTable
 from .sentences import refusal
 from .tables import (
@@ -157,6 +159,9 @@ class FileTable(Table):
         Field(description="what is watched, by names of your choice")
     )
     exporters: Table = Table()
+    flows: Mapping[ScriptName, FlowTable] = Field(
+        default_factory=dict, description="flows of your own, by names of your choice; each is a probe of its name"
+    )
     probes: Table = Table()
     maintenance: tuple[WindowTable, ...] = Field(
         default=(), description="windows in which probes are not run, or alarm nobody"
@@ -197,16 +202,26 @@ def probe_table(probe: Probe[Any, Any]) -> type[ProbeTable]:
     return create_model(f"probe_{probe.name}", __base__=table, targets=(tuple[Text, ...], targets), **times)
 
 
+def own_flow_table() -> type[ProbeTable]:
+    """The model of the table of a probe whose flow is written in the file."""
+    times = _times(60.0, 30.0)
+    targets = Field(min_length=1, description="names of targets of the flow's kind")
+    return create_model("probe_of_a_flow", __base__=ProbeTable, targets=(tuple[Text, ...], targets), **times)
+
+
 def file_table(
-    exporters: Mapping[str, Exporter[Any, Any, Any]], probes: Mapping[str, Probe[Any, Any]]
+    exporters: Mapping[str, Exporter[Any, Any, Any]],
+    probes: Mapping[str, Probe[Any, Any]],
+    unread: Iterable[str] = (),
 ) -> type[FileTable]:
-    """The model of the whole file, for these exporters and probes.
+    """The model of the whole file, for these exporters and probes; ``unread`` are probes whose tables are let through.
 
     Raises:
         ConfigError: when an option has the name of a common key.
     """
     tables = {name: _or_default(exporter_table(exporter)) for name, exporter in exporters.items()}
     flows = {name: _if_given(probe_table(probe)) for name, probe in probes.items()}
+    flows |= dict.fromkeys(unread, (Any, None))
     all_exporters = create_model("exporters", __base__=Table, **tables)
     all_probes = create_model("probes", __base__=Table, **flows)
     return create_model(

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from quaywatch.contract import TargetKind
 
 from .assignments import FileTable, ProbeTable, file_table
+from .flow_tables import FlowTable
 from .places import fields_of, tables_in
 from .settings import Exporters, Probes
 from .tables import TARGET_TABLES, Table
@@ -50,9 +51,10 @@ def _aligned(line: _Line) -> str:
 
 
 def _file(model: type[FileTable]) -> Iterator[_Line]:
+    blocks = {"targets": _targets, "flows": _flows}
     for name, field in model.model_fields.items():
         yield "", ""
-        entry = list(_targets() if name == "targets" else _entry(name, field))
+        entry = list(blocks[name]() if name in blocks else _entry(name, field))
         if len(entry) > 1:
             told = str(field.description)
             yield f"# {told[0].upper()}{told[1:]}.", ""
@@ -65,6 +67,12 @@ def _targets() -> Iterator[_Line]:
     for kind, table in zip(TargetKind, TARGET_TABLES, strict=True):
         yield f"  {_NAMES[kind]}:", (table.__doc__ or "").rstrip(".")
         yield from _indented(_rows(table), 4)
+
+
+def _flows() -> Iterator[_Line]:
+    yield "# flows:", ""
+    yield "#   my_flow:", ""
+    yield from ((f"#     {text}", comment) for text, comment in _rows(FlowTable))
 
 
 def _rows(table: type[Table]) -> Iterator[_Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,24 +15,40 @@ from quaywatch.errors import ConfigError
 from .assignments import ExporterTable, FileTable, ProbeTable, file_table
 from .document import Document, read_document
 from .faults import Fault, FaultyFileError, Key, TextRule
+from .flow_tables import FlowTable
 from .places import allowed_keys, key_in_file
 from .references import References
 from .sentences import sentence
-from .settings import Exporters, Probes, Settings
+from .settings import Exporters, FlowProbe, Probes, Settings
 
 _ABOUT_KINDS: Final = ("union_tag_invalid", "union_tag_not_found")
 
 
-def load(path: Path, environ: Mapping[str, str], exporters: Exporters, probes: Probes) -> Settings:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    exporters: Exporters,
+    probes: Probes,
+    flow_probe: FlowProbe | None = None,
+) -> Settings:
     """The settings of a file.
+
+    ``flow_probe`` makes the probes of the file's own flows; without it they are checked, and run nowhere.
 
     Raises:
         ConfigError: when the file cannot be read, or with one line for each fault in it, in the order of the file.
     """
-    return load_text(_text(path), str(path), environ, exporters, probes)
+    return load_text(_text(path), str(path), environ, exporters, probes, flow_probe)
 
 
-def load_text(text: str, file: str, environ: Mapping[str, str], exporters: Exporters, probes: Probes) -> Settings:
+def load_text(
+    text: str,
+    file: str,
+    environ: Mapping[str, str],
+    exporters: Exporters,
+    probes: Probes,
+    flow_probe: FlowProbe | None = None,
+) -> Settings:
     """The settings of a text; ``file`` is how errors name it.
 
     Raises:
@@ -41,10 +57,34 @@ def load_text(text: str, file: str, environ: Mapping[str, str], exporters: Expor
     document = read_document(text)
     references = References(document, environ)
     references.resolve()
-    table = _validated(document, file_table(exporters, probes))
+    written = _flows(document, probes)
+    flows = {name: flow_probe(table.flow(name)) for name, table in written.items() if table and flow_probe}
+    unread = written.keys() - flows.keys()
+    table = _validated(document, file_table(exporters, {**probes, **flows}, unread))
     if table is None or document.faults:
         raise FaultyFileError(file, document.faults, references.files)
-    return _settings(table, exporters, probes, frozenset(references.files))
+    return _settings(table, exporters, probes, flows, frozenset(references.files))
+
+
+def _flows(document: Document, probes: Collection[str]) -> dict[str, FlowTable | None]:
+    """The flows of the file by name, None for one with faults, which are told with all the others; no taken name."""
+    tables = document.values.get("flows") if isinstance(document.values, dict) else None
+    found: dict[str, FlowTable | None] = {}
+    for name, table in (tables if isinstance(tables, dict) else {}).items():
+        if name in probes:
+            key = ("flows", name)
+            what = sentence("flow_taken", {"name": name}, "")
+            document.faults.append(Fault(document.line(key), key, what, "flow_taken"))
+        elif name.isidentifier() and not name.startswith("_"):
+            found[name] = _flow(table)
+    return found
+
+
+def _flow(table: Any) -> FlowTable | None:
+    try:
+        return FlowTable.model_validate(table)
+    except ValidationError:
+        return None
 
 
 def _text(path: Path) -> str:
@@ -109,7 +149,7 @@ def _fault(details: ErrorDetails, document: Document, model: type[FileTable]) ->
     if rule in _ABOUT_KINDS:
         key = (*key, "kind")
     if facts.get("key"):
-        key = (*key, facts["key"])
+        key = (*key, *(facts["key"] if isinstance(facts["key"], tuple) else [facts["key"]]))
     what = sentence(rule, facts, details["msg"])
     if rule == "value_error":
         key, what = _own_words(key, what)
@@ -125,13 +165,17 @@ def _own_words(key: Key, what: str) -> tuple[Key, str]:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def _settings(table: FileTable, exporters: Exporters, probes: Probes, files: frozenset[Path]) -> Settings:
+def _settings(
+    table: FileTable, exporters: Exporters, probes: Probes, flows: Probes, files: frozenset[Path]
+) -> Settings:
+    every = {**probes, **flows}
     return Settings(
         environment=table.environment,
         installation=table.installation,
         targets=table.targets,
         exporters={name: tuple(_exporters_of(name, table, exporters)) for name in table.targets},
-        probes={name: tuple(_probes_of(name, table, probes)) for name in table.targets},
+        probes={name: tuple(_probes_of(name, table, every)) for name in table.targets},
+        flows=flows,
         maintenance=table.maintenance,
         telemetry=table.telemetry,
         lease=table.lease,

@@ -1,6 +1,7 @@
 """References in values: ``${env:NAME}``, ``${env:NAME:-default}``, ``${file:PATH}``; ``$$`` is a dollar sign.
 
 A value that is one file reference and nothing else stays one, so that a secret made of it is read anew when it rotates.
+Below ``flows`` every other ``${name}`` is a variable, which gets its value when the flow runs.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from quaywatch.script import Text, Variable
+from quaywatch.secret import Secret
 
 from .document import Document
 from .faults import Fault, Key, TextRule
@@ -16,6 +20,8 @@ from .faults import Fault, Key, TextRule
 _PIECE = re.compile(r"\$\$|\$\{(?P<inside>[^}]*)\}|\$\{")
 _ENV = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 _FILE = re.compile(r"file:(?P<path>.+)", re.DOTALL)
+_VARIABLE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_FLOWS: Final = "flows"
 
 
 class Referred(str):
@@ -29,6 +35,13 @@ class FileText(Referred):
 
     __slots__ = ("path",)
     path: Path
+
+
+class ScriptText(Referred):
+    """A text of a flow, and its parts. What references stand for is a secret part."""
+
+    __slots__ = ("text",)
+    text: Text
 
 
 class _ReferenceError(Exception):
@@ -55,7 +68,36 @@ class References:
             return {name: self._walk(entry, (*key, name)) for name, entry in value.items()}
         if isinstance(value, list):
             return [self._walk(entry, (*key, number)) for number, entry in enumerate(value)]
-        return self._text(value, key) if isinstance(value, str) and "$" in value else value
+        if not isinstance(value, str) or "$" not in value:
+            return value
+        return self._script(value, key) if key[0] == _FLOWS else self._text(value, key)
+
+    def _script(self, text: str, key: Key) -> str | None:
+        """A text of a flow: references are resolved now, variables when it runs."""
+        parts: list[str | Variable | Secret] = []
+        at = 0
+        try:
+            for found in _PIECE.finditer(text):
+                parts += [text[at : found.start()], self._script_part(found)]
+                at = found.end()
+        except _ReferenceError as error:
+            self._document.faults.append(Fault(self._document.line(key), key, error.what, error.rule))
+            return None
+        parts.append(text[at:])
+        if all(isinstance(part, str) for part in parts):
+            return "".join(map(str, parts))
+        script = ScriptText(text)
+        script.text = Text(tuple(part for part in parts if part != ""))
+        return script
+
+    def _script_part(self, found: re.Match[str]) -> str | Variable | Secret:
+        inside = found["inside"]
+        if inside is not None and _VARIABLE.fullmatch(inside):
+            return Variable(inside)
+        piece = self._piece(found)
+        if inside is None:
+            return piece
+        return Secret.of_file(piece.path) if isinstance(piece, FileText) else Secret(str(piece))
 
     def _text(self, text: str, key: Key) -> str | None:
         try:

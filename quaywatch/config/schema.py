@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .assignments import file_table
+from .assignments import file_table, own_flow_table
 from .settings import Exporters, Probes
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE: Final = {"type": "string", "pattern": r"\$\{(env|file):[^}]+\}", "title": "Reference"}
 _TO_REFERENCE: Final = {"$ref": "#/$defs/Reference"}
 _EXPLAINING: Final = ("title", "description", "default", "examples")
+_OWN: Final = "probe_of_a_flow"
+"""The table of a probe that is made of a flow of the file: its name is known there only."""
 _NARROW: Final = {"integer", "number", "boolean"}
 
 
@@ -20,6 +22,8 @@ def json_schema(exporters: Exporters, probes: Probes) -> dict[str, Any]:
     schema: dict[str, Any] = _with_references(raw)
     schema["$defs"]["Reference"] = _REFERENCE
     schema["properties"]["lease"]["anyOf"].append({"const": "none"})
+    schema["$defs"][_OWN] = _with_references(own_flow_table().model_json_schema())
+    schema["$defs"]["probes"]["additionalProperties"] = {"$ref": f"#/$defs/{_OWN}"}
     return {"$schema": DIALECT, **schema, "title": "Configuration of Quaywatch"}
 
 

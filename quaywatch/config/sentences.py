@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from quaywatch.contract import TargetKind
 
+from .faults import Key
 from .references import Referred
 
 Facts = Mapping[str, Any]
@@ -19,7 +20,7 @@ Facts = Mapping[str, Any]
 _LONGEST = 60
 
 
-def refusal(rule: str, key: str = "", **facts: Any) -> PydanticCustomError:
+def refusal(rule: str, key: str | Key = "", **facts: Any) -> PydanticCustomError:
     """A refusal by a validator of ours, told by the sentence ``rule``; ``key`` is the key below the validated table."""
     return PydanticCustomError(rule, "refused", {**facts, "key": key})
 
@@ -174,6 +175,25 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     ),
     "empty_window": _says("the window ends where it begins, or before; a later end is expected"),
     "unbounded_window": _says("it is not said when the window is; from and until, or weekly, are expected"),
+    # ours, of flows
+    "flow_name": lambda facts: (
+        f"{shown(facts['given'])} is no name for it; a small letter, then small letters, digits and _ are expected"
+    ),
+    "flow_taken": _says("there is a probe {name} already; another name is expected"),
+    "json_value": lambda facts: f"a {type(facts['value']).__name__} stands here; a text in quotes is expected",
+    "answer_path": _says("{text} is no way into an answer: {why}; one such as $.lines[0].name is expected"),
+    "one_act": _says("{given_acts}; exactly one of call and request is expected"),
+    "one_check": _says("{number} expectations stand in one entry; exactly one of {operators} is expected"),
+    "regex": _says("this is no regular expression ({why}); one as Python knows them is expected"),
+    "one_body": _says("json and form are two contents for one request; one of them is expected"),
+    "request_path": lambda facts: f"{shown(facts['begins'])} is no path; one that begins with / is expected",
+    "call_on_http": _says("a target of kind http takes no calls of Odoo's; request is expected"),
+    "status_of_call": _says("a call of Odoo's has no status; path with another check is expected"),
+    "sweep_on_http": _says("only Odoo can be swept; an undo for each step that writes is expected"),
+    "step_twice": _says("there is a step {name} already; each name once is expected"),
+    "no_variable": _says("there is no ${{{name}}} here; known are {known}"),
+    "no_undo": _says("this step writes, and nothing undoes it; undo is expected, a sweep, or writes: false"),
+    "no_mark": _says("no step writes ${{mark}}, so that nothing could be found; it is expected in what is created"),
     "spool": _says("{path} is not an absolute path; an absolute path is expected"),
 }
 """Every kind of fault that a value can have, and how it is told."""

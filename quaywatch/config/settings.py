@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from quaywatch.contract import Exporter, ExporterTask, Probe, ProbeTask
+from quaywatch.script import Flow
 
 from .browser_table import BrowserTable
 from .maintenance import WindowTable
@@ -15,6 +16,8 @@ from .tables import AnyTarget, LeaseTable, PostgresTable, TelemetryTable
 
 Exporters = Mapping[str, Exporter[Any, Any, Any]]
 Probes = Mapping[str, Probe[Any, Any]]
+FlowProbe = Callable[[Flow], Probe[Any, Any]]
+"""Makes the probe that carries out a flow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class Settings:
     """What each target's exporters are, by the target's name."""
     probes: Mapping[str, tuple[ProbeTask, ...]]
     """What each target's probes are, by the target's name."""
+    flows: Probes
+    """The probes made of the file's own flows, whether they run anywhere or not."""
     maintenance: tuple[WindowTable, ...]
     telemetry: TelemetryTable
     lease: LeaseTable | None

@@ -154,6 +154,14 @@ class Certificate:
     verified: bool
 
 
+class Requests(Protocol):
+    """Whoever passes on any HTTP request: drivers of kind http, and those of kind odoo for a visitor."""
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """The answer, whatever its status; redirects are not followed."""
+        ...
+
+
 class Http(Driver, Protocol):
     """A server that speaks HTTP."""
 

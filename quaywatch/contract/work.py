@@ -75,10 +75,11 @@ class Outcome(StrEnum):
 
 
 class Transport(StrEnum):
-    """How a flow reaches Odoo."""
+    """How a flow reaches its target."""
 
     RPC = "rpc"
     BROWSER = "browser"
+    HTTP = "http"
 
 
 class Transaction(Protocol):

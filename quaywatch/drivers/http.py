@@ -19,7 +19,7 @@ import aiohttp
 from opentelemetry.propagate import inject
 
 from quaywatch import __version__
-from quaywatch.contract import Certificate, Visit
+from quaywatch.contract import Answer, Certificate, Visit
 from quaywatch.errors import ConfigError, ConnectError, ParseError, TargetError
 from quaywatch.secret import Secret
 
@@ -77,6 +77,10 @@ class Exchanges(Protocol):
         """The answer to a POST, whatever its status."""
         ...
 
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+        """The answer to any request, whatever its status."""
+        ...
+
     async def close(self) -> None:
         """Let go of every connection."""
         ...
@@ -119,6 +123,14 @@ class HttpServer:
             TargetError: within ``answer_within`` seconds.
         """
         return await self._exchange("POST", path, body, headers)
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+        """The answer to any request, whatever its status.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        return await self._exchange(method, path, body, headers)
 
     async def certificate(self, host: str, port: int) -> Certificate:
         """The certificate that a client gets who asks for ``host``, by the authorities that this target trusts.
@@ -185,7 +197,7 @@ class HttpServer:
         return self._session
 
 
-def refuse_gateway(answer: HttpAnswer, where: str) -> None:
+def refuse_gateway(answer: Answer, where: str) -> None:
     """Nothing, unless a proxy says that the server behind it does not answer.
 
     Raises:

@@ -10,13 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-GROUND = {"quaywatch", "quaywatch.contract", "quaywatch.errors", "quaywatch.secret"}
+GROUND = {"quaywatch", "quaywatch.contract", "quaywatch.errors", "quaywatch.secret", "quaywatch.script"}
 """Floor 0. ``quaywatch`` itself holds nothing but the version."""
 
 MAY_IMPORT = {
     "quaywatch.contract": set(),
     "quaywatch.errors": {"quaywatch.contract"},
     "quaywatch.secret": set(),
+    "quaywatch.script": {"quaywatch.contract", "quaywatch.errors", "quaywatch.secret"},
     "quaywatch.drivers": GROUND,
     "exporters": GROUND | {"quaywatch.drivers"},
     "probes": GROUND | {"quaywatch.drivers"},
@@ -29,7 +30,7 @@ MAY_IMPORT = {
 """Each room below the composition root, and what of ours it may import besides itself."""
 
 OURS = {"quaywatch", "exporters", "probes", "otel_config", "dashboards", "alerts", "sandbox", "tests", "bench"}
-STANDARD_LIBRARY_ONLY = ("quaywatch.contract", "quaywatch.errors", "quaywatch.secret")
+STANDARD_LIBRARY_ONLY = ("quaywatch.contract", "quaywatch.errors", "quaywatch.secret", "quaywatch.script")
 
 
 def module_name(path: Path) -> str:

@@ -10,8 +10,8 @@ from quaywatch import contract, errors
 CONTRACT = (
     "Answer Attributes Backup BackupReport BackupSet Backups Browser Certificate Cluster Distribution Driver Exporter "
     "ExporterTask Grant Http Kind Meter Metric Odoo Outcome Page Per Phase Postgres Probe ProbeTask Reach Reason "
-    "Redis RestoreTest Row Sample Series SignIn Snapshot Stability SweepOrder Swept Target TargetKind Transaction "
-    "Transport Trouble Value Visit Watched"
+    "Redis Requests RestoreTest Row Sample Series SignIn Snapshot Stability SweepOrder Swept Target TargetKind "
+    "Transaction Transport Trouble Value Visit Watched"
 )
 
 ERRORS = (

@@ -73,6 +73,11 @@ class ScriptedOdoo:
             return self._next(str(method), parameters)
         return self._next(path, json.loads(body))
 
+    async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
+        """The next answer to any other request."""
+        self.headers.append(headers)
+        return self._next(f"{method} {path}", body)
+
     async def close(self) -> None:
         """Nothing is open."""
 
