@@ -36,6 +36,8 @@ _DOWN_WORDS: Final = ("could not connect to server", "connection refused", "data
 _FULL_WORDS: Final = ("too many clients", "too many connections", "connection slots", "connection pool is full")
 _LOCK_WORDS: Final = ("could not obtain lock", "lock timeout", "deadlock detected", "could not serialize")
 _SLOW_WORDS: Final = ("statement timeout",)
+_CUT: Final = "the connection was cut"
+_NO_DATABASE: Final = "there is no database"
 _PRINT_WORDS: Final = ("wkhtmltopdf",)
 _SUBJECTS: Final = (
     ("order", "orders"),
@@ -184,6 +186,8 @@ def network_is_dark(facts: Facts) -> Judged | None:
     front = facts.front
     if front is not None and front.trouble is Trouble.DNS:
         return Judged(0.9, "the name in Odoo's address leads nowhere")
+    if front is not None and front.trouble is Trouble.TLS and not facts.fronted:
+        return Judged(0.85, f"{_NO_TLS} Odoo's address")
     if swallowed(front):
         others = _others_answer(facts)
         beside = ", while others answer" if others else ""
@@ -204,22 +208,36 @@ def _odoo_is_absent(facts: Facts) -> bool:
     return database is not None and database.state is State.ANSWERS and database.odoo_sessions == 0
 
 
-def edge_is_in_the_way(facts: Facts) -> Judged | None:
-    """The proxy is away or cannot reach an Odoo that answers directly."""
-    if not facts.fronted:
+def edge_is_away(facts: Facts) -> Judged | None:
+    """The proxy takes no connection, or none that can be trusted, or knows no way to Odoo."""
+    front = facts.front
+    if not facts.fronted or front is None:
         return None
-    front, behind = facts.front, answered(facts.direct)
-    beside = ", while Odoo itself answers" if behind else ""
     if refused(front):
-        confidence = 0.95 if behind else 0.9 if facts.edge is None or facts.edge.trouble else 0.7
-        return Judged(confidence, f"the edge takes no connections{beside}")
-    if gateway(front) and front is not None and not took(facts.direct):
-        return Judged(0.55, f"the edge says {front.status}") if facts.direct is None else None
-    if gateway(front) and front is not None and behind:
-        return Judged(0.93, f"the edge says {front.status}{beside}")
-    if front is not None and front.status == _NOT_FOUND and front.body.startswith(_ROUTER_MISSING):
-        return Judged(0.9, f"the edge knows no way to Odoo{beside}")
+        confidence = 0.95 if answered(facts.direct) else 0.9 if facts.edge is None or facts.edge.trouble else 0.7
+        return Judged(confidence, f"the edge takes no connections{_while_odoo_answers(facts)}")
+    if front.trouble is Trouble.TLS:
+        return Judged(0.9, f"{_NO_TLS} the edge{_while_odoo_answers(facts)}")
+    if front.status == _NOT_FOUND and front.body.startswith(_ROUTER_MISSING):
+        return Judged(0.9, f"the edge knows no way to Odoo{_while_odoo_answers(facts)}")
     return None
+
+
+def edge_is_astray(facts: Facts) -> Judged | None:
+    """The proxy says that it cannot reach Odoo, which answers directly, as far as that is known."""
+    if not facts.fronted or facts.front is None or not gateway(facts.front):
+        return None
+    says = f"the edge says {facts.front.status}"
+    if facts.direct is None:
+        return Judged(0.55, says)
+    return Judged(0.93, says + _while_odoo_answers(facts)) if answered(facts.direct) else None
+
+
+def _while_odoo_answers(facts: Facts) -> str:
+    return ", while Odoo itself answers" if answered(facts.direct) else ""
+
+
+_NO_TLS: Final = "no trusted connection by TLS can be made to"
 
 
 def odoo_is_down(facts: Facts) -> Judged | None:
@@ -230,7 +248,7 @@ def odoo_is_down(facts: Facts) -> Judged | None:
         return Judged(0.93, "Odoo takes no connections")
     if gateway(facts.front) and facts.front is not None and not took(facts.direct):
         return Judged(0.65, f"the proxy in front of Odoo says {facts.front.status}")
-    if facts.suspicion.reason is Reason.CONNECT and answered(facts.front):
+    if facts.suspicion.reason is Reason.CONNECT and _CUT in facts.suspicion.message and answered(facts.front):
         return Judged(0.6, "Odoo cut the connection and answers again: a worker died or ran past its time limit")
     return None
 
@@ -278,6 +296,8 @@ def odoo_says_no(facts: Facts) -> Judged | None:
     match facts.suspicion.reason:
         case Reason.FAULT:
             return Judged(0.7, "Odoo answers with an error of its own")
+        case Reason.CONNECT if _NO_DATABASE in facts.suspicion.message:
+            return Judged(0.65, "Odoo says that it has no such database")
         case Reason.WRONG:
             return Judged(0.6, "Odoo reports no error, and the result is not there or not right")
         case Reason.PARSE | Reason.VERSION if answered(facts.front):
@@ -316,7 +336,8 @@ RULES: Final[tuple[tuple[Cause, Rule], ...]] = (
     (Cause.DB_DOWN, database_down),
     (Cause.DB_SATURATED, connections_used_up),
     (Cause.AUTH, login_refused),
-    (Cause.EDGE, edge_is_in_the_way),
+    (Cause.EDGE, edge_is_away),
+    (Cause.EDGE, edge_is_astray),
     (Cause.ODOO_DOWN, odoo_is_down),
     (Cause.NETWORK, network_is_dark),
     (Cause.LOCK_WAIT, behind_a_lock),

@@ -16,6 +16,7 @@ HANGS: Final = Visit(1.5, {Phase.CONNECT: 0.001}, trouble=Trouble.TIMEOUT)
 SWALLOWED: Final = Visit(1.5, trouble=Trouble.TIMEOUT)
 REFUSED: Final = Visit(0.001, trouble=Trouble.CONNECT)
 NO_NAME: Final = Visit(0.01, trouble=Trouble.DNS)
+NO_TLS: Final = Visit(0.01, {Phase.CONNECT: 0.001}, trouble=Trouble.TLS)
 BAD_GATEWAY: Final = replace(ANSWER, status=502)
 WELL: Final = Database(name="acme", used=20, usable=197, odoo_sessions=4, seconds=0.03, queue=Queue(due=0, oldest=0.0))
 SERVING: Final = Session(
