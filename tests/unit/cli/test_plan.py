@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from otel_config.environment import OtlpFile, otlp_settings
-from quaywatch.cli.plan import plan, plan_leases, plan_maintenance, plan_otlp, postgres_address
+from quaywatch.cli.plan import plan, plan_evidence, plan_leases, plan_maintenance, plan_otlp, postgres_address
 from quaywatch.config import Settings, load_text
 from quaywatch.config.tables import PostgresTable
 from quaywatch.contract import Reach, Watched
@@ -91,6 +93,44 @@ def test_a_secret_that_changes_inside_a_table_changes_the_target(said: str) -> N
     """A reload takes it up, and one that changes nothing leaves the target alone."""
     prints = [planned(settings("\n  one: " + said % text))["one"].fingerprint for text in ("old", "new", "old")]
     assert prints[0] == prints[2] != prints[1]
+
+
+STANDING = """
+  main: {kind: postgres, host: db, tenants: {exclude: [b]}}
+  copy: {kind: postgres, host: db2}
+  other: {kind: postgres, host: db3}
+  cache: {kind: redis, host: cache}
+  edge: {kind: http, url: "http://e"}
+  a: {kind: odoo, url: "http://erp", database: a, login: l, password: p, standby: copy, cache: cache, edge: edge}
+  b: {kind: odoo, url: "http://erp", database: b, login: l, password: p, direct: "http://odoo"}
+  c: {kind: odoo, url: "http://erp", database: c, login: l, password: p, database_server: other}
+"""
+
+
+async def test_causes_are_looked_for_where_the_configuration_says() -> None:
+    """The named server, else the first that visits the database and is nobody's standby; nothing else is guessed."""
+    found: dict[str, dict[str, str]] = {}
+    for name, around in plan_evidence(settings(STANDING)).items():
+        drivers = {part.name: opened() for part in fields(around) if (opened := getattr(around, part.name)) is not None}
+        found[name] = {part: _place(driver) for part, driver in drivers.items()}
+        for driver in drivers.values():
+            await driver.close()
+    assert found == {
+        "a": {
+            "front": "http://erp",
+            "edge": "http://e",
+            "database_server": "db",
+            "standby": "db2",
+            "cache": "cache",
+        },
+        "b": {"front": "http://erp", "direct": "http://odoo", "database_server": "db3"},
+        "c": {"front": "http://erp", "database_server": "db3"},
+    }
+
+
+def _place(driver: Any) -> str:
+    address = driver._address
+    return str(getattr(address, "host", None) or address.url)
 
 
 def test_what_is_said_of_a_target_reaches_the_runtime() -> None:
