@@ -9,6 +9,7 @@ from quaywatch.contract import Exporter
 from .backup_restore_tests import EXPORTER as BACKUP_RESTORE_TESTS
 from .backup_sets import EXPORTER as BACKUP_SETS
 from .http_check import EXPORTER as HTTP_CHECK
+from .odoo_api_keys import EXPORTER as ODOO_API_KEYS
 from .odoo_cron import EXPORTER as ODOO_CRON
 from .odoo_edi import EXPORTER as ODOO_EDI
 from .odoo_mail import EXPORTER as ODOO_MAIL
@@ -94,6 +95,7 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     ODOO_MODULES,
     ODOO_SESSIONS,
     ODOO_WEB,
+    ODOO_API_KEYS,
     ODOO_RPC_QUEUE,
     ODOO_RPC_BUSINESS,
     ODOO_RPC_MODULES,

@@ -112,13 +112,17 @@ async def _database_grants(watched: Watched, cluster: Any, database: str, user: 
 
 
 async def _reading(task: ExporterTask, driver: Any) -> AsyncIterator[Finding]:
-    """Why an exporter cannot read, if it cannot: tried for real."""
-    exporter = task.exporter
+    """Why an exporter cannot read, if it cannot: tried for real; and what it says itself of the days to come."""
+    exporter, found = task.exporter, []
     try:
         async with deadline(task.deadline, exporter.name):
             _ = [sample async for sample in exporter.collect(driver, task.options, exporter.state())]
+            if exporter.check is not None:
+                found = [what async for what in exporter.check(driver, task.options)]
     except Exception as error:  # noqa: BLE001 - an exporter's defect is its own: the others are tried all the same
         yield _told(exporter.name, error)
+    for what in found:
+        yield Finding(f"{exporter.name}: {what}")
 
 
 async def _flow(task: ProbeTask, driver: Any) -> AsyncIterator[Finding]:

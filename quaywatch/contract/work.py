@@ -41,6 +41,7 @@ class Exporter(Generic[D_contra, O, S]):
     target and database, made by the runtime. ``every`` and ``deadline`` are defaults in seconds. ``grants`` is what it
     reads beyond the role ``pg_monitor``; a table that a database lacks needs none there. ``on`` is whether it reads
     without being asked to: false for what needs rights that few targets' users have, or repeats another exporter.
+    ``check`` yields a sentence for each thing that will keep it from reading before long, and how to mend it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Exporter(Generic[D_contra, O, S]):
     deadline: float = 5.0
     grants: tuple[Grant, ...] = ()
     on: bool = True
+    check: Callable[[D_contra, O], AsyncIterator[str]] | None = None
 
 
 class Outcome(StrEnum):
