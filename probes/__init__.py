@@ -6,6 +6,7 @@ from typing import Any
 
 from quaywatch.contract import Probe
 
+from .browser_label_print import PROBE as BROWSER_LABEL_PRINT
 from .browser_login import PROBE as BROWSER_LOGIN
 from .browser_order_create import PROBE as BROWSER_ORDER_CREATE
 from .browser_portal_lookup import PROBE as BROWSER_PORTAL_LOOKUP
@@ -28,6 +29,7 @@ PROBES: tuple[Probe[Any, Any], ...] = (
     BROWSER_LOGIN,
     BROWSER_ORDER_CREATE,
     BROWSER_STOCK_RESERVE,
+    BROWSER_LABEL_PRINT,
     BROWSER_SHIPMENT_CONFIRM,
     BROWSER_PORTAL_LOOKUP,
 )

@@ -1,7 +1,7 @@
 """browser_order_create: what order_create does over RPC, done in the web client as a salesman does it.
 
 Nothing is saved before the mark stands in the form, so that no order without it can be left behind. Undoing and
-sweeping go over RPC.
+sweeping go over RPC. What a dead attempt of the same tick left is undone first: a form cannot go on with it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
             client = await stack.enter_async_context(web_client(odoo, tx))
             customer = await _named(odoo, "res.partner", "ref", options.partner)
             product = await _named(odoo, "product.product", "default_code", options.product)
+            await placing.clear(odoo, tx.mark)
         async with tx.step("login"):
             await client.sign_in()
         async with tx.step("form"):

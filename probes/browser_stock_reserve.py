@@ -6,6 +6,7 @@ was clicked is looked at over RPC.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from quaywatch.contract import Odoo, Probe, TargetKind, Transaction, Transport
@@ -15,12 +16,16 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
-from .odoo_pages import Client, state, web_client
+from .odoo_pages import Client, english, selectors_of, state, web_client
 from .odoo_risks import harmless
-from .stock_reserve import Options, check
+from .stock_reserve import Options
+from .stock_reserve import check as check_over_rpc
 
 _RESERVE = "button[name=action_assign]:visible"
 _RESERVED = state("assigned")
+_FORECASTS_ALL = 14
+"""The version whose page of a delivery reckons with everybody's orders, also with those that its user may not see."""
+_SOLD = "sale_line_id"
 
 
 @harmless
@@ -59,6 +64,31 @@ async def _release(odoo: Odoo, client: Client, order: orders.Order) -> None:
     picking = await pickings.of_order(odoo, order)
     if not picking.is_free:
         raise WrongResultError(f"the delivery is {picking.state} and {picking.reserved:g} reserved after Unreserve")
+
+
+async def check(odoo: Odoo, options: Options) -> AsyncIterator[str]:
+    """What the same flow over RPC needs, the user's language, and that the page shows its forecast to this user."""
+    findings = [finding async for finding in check_over_rpc(odoo, options)]
+    for finding in findings:
+        yield finding
+    async for finding in english(odoo, selectors_of(await odoo.version()).unreserve):
+        yield finding
+    if not findings and await odoo.version() == _FORECASTS_ALL:
+        async for finding in _hidden_orders(odoo, options):
+            yield finding
+
+
+async def _hidden_orders(odoo: Odoo, options: Options) -> AsyncIterator[str]:
+    """A sentence when the product is on its way to orders that the user may not see."""
+    product = await placing.resolve(odoo, stock.PRODUCT, "default_code", options.product)
+    going = [("product_id", "=", product), ("state", "not in", ["draft", "done", "cancel"]), (_SOLD, "!=", False)]
+    moves = await odoo.call(pickings.MOVE, "search_count", going)
+    seen = await odoo.call(pickings.MOVE, "search_count", [*going, (f"{_SOLD}.id", ">", 0)])
+    if moves > seen:
+        yield (
+            f"{stock.PRODUCT} {product}: {moves - seen} open deliveries of it are of orders that the probe's user may"
+            " not see, and Odoo shows an error instead of their forecast; keep a product for the probes alone"
+        )
 
 
 PROBE: Probe[Odoo, Options] = Probe(

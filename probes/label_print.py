@@ -48,7 +48,9 @@ class Options(placing.Wanted):
 
 
 @dataclass(frozen=True, slots=True)
-class _Product:
+class Product:
+    """A product, and what its labels show."""
+
     id: int
     name: str
     barcode: str
@@ -58,7 +60,7 @@ class _Product:
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, print the slip, the label on paper and the labels in ZPL."""
     async with tx.step("create"):
-        product = await _product(odoo, options.product)
+        product = await labelled(odoo, options.product)
         order = await placing.placed(odoo, options, tx)
     async with tx.step("confirm"):
         order = await placing.confirmed(odoo, order)
@@ -73,12 +75,17 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
             await _zpl(odoo, product, options.copies, tx)
 
 
-async def _product(odoo: Odoo, reference: int | str) -> _Product:
+async def labelled(odoo: Odoo, reference: int | str) -> Product:
+    """The product that an option names.
+
+    Raises:
+        ConfigError: when it is not there, or has no barcode.
+    """
     record = await placing.resolve(odoo, PRODUCT, "default_code", reference)
     rows = await odoo.call(PRODUCT, "search_read", [("id", "=", record)], fields=["name", "barcode"], limit=1)
     if not rows or not rows[0]["barcode"]:
         raise ConfigError(f"{PRODUCT} {record}: it is not there or has no barcode, which its labels must show")
-    return _Product(record, rows[0]["name"], rows[0]["barcode"])
+    return Product(record, rows[0]["name"], rows[0]["barcode"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class _Paper:
         papers.require_page(page, self.texts)
 
 
-async def _label(odoo: Odoo, product: _Product, tx: Transaction) -> _Paper:
+async def _label(odoo: Odoo, product: Product, tx: Transaction) -> _Paper:
     texts = (product.name, product.barcode)
     if not await has_label_form(odoo):
         return _Paper(await _available(odoo, LABELS), (product.id,), None, texts, has_barcode=True)
@@ -120,7 +127,7 @@ async def _available(odoo: Odoo, names: tuple[str, ...]) -> str:
     return found
 
 
-async def _zpl(odoo: Odoo, product: _Product, copies: int, tx: Transaction) -> None:
+async def _zpl(odoo: Odoo, product: Product, copies: int, tx: Transaction) -> None:
     if await has_label_form(odoo):
         options = await _filled_form(odoo, product, copies, "zpl", tx)
         body = await odoo.report(ZPL, form="text", options=options)
@@ -129,7 +136,7 @@ async def _zpl(odoo: Odoo, product: _Product, copies: int, tx: Transaction) -> N
     papers.require_zpl(body, barcode=product.barcode, copies=copies)
 
 
-async def _filled_form(odoo: Odoo, product: _Product, copies: int, layout: str, tx: Transaction) -> dict[str, Any]:
+async def _filled_form(odoo: Odoo, product: Product, copies: int, layout: str, tx: Transaction) -> dict[str, Any]:
     """What the form for labels hands to the report: Odoo's XML-RPC cannot send it, its keys being numbers."""
     values = {"print_format": layout, "custom_quantity": copies, "product_ids": [(6, 0, [product.id])]}
     form = await odoo.call(LABEL_FORM, "create", values)
@@ -157,7 +164,7 @@ async def check(odoo: Odoo, options: Options) -> AsyncIterator[str]:
     if findings:
         return
     try:
-        await _product(odoo, options.product)
+        await labelled(odoo, options.product)
     except ConfigError as error:
         yield str(error)
     state = await odoo.call(REPORT, "get_wkhtmltopdf_state")

@@ -6,6 +6,7 @@ Versions between two of the table look like the older one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from quaywatch.errors import FaultError, PermissionDeniedError, QuaywatchError
 LOGOUT_WITHIN: Final = 3.0
 """Seconds for logging out."""
 _ACCESS: Final = "Access Error"
+_ENGLISH: Final = "en"
+_BY_TEXT: Final = (":has-text(", ":text-is(")
 _REFUSED: Final[Mapping[str, str]] = {
     "p.alert.alert-danger": "login or password is wrong",
     "input[name=totp_token]": "it asks for a second factor, which a probe does not have",
@@ -30,7 +33,9 @@ class Selectors:
 
     ``tab`` is the tab of a form that shows a field, by the name of the tab and that of the field. ``dialog`` is there
     when the server refused something, ``title`` says in a word what. ``saved`` is there when a form holds nothing new.
-    What ``unreserve`` names is clicked one after the other; where that is a menu, the user's language must be English.
+    What ``unreserve`` and ``labels`` name is clicked one after the other, and the last click on labels downloads them;
+    where that is a menu, the user's language must be English. ``labelled`` is the page that prints labels, and
+    ``labels_by_piece`` says that it prints one for each piece of a delivery, and not one for the product.
     """
 
     ready: str = ".o_main_navbar"
@@ -41,10 +46,14 @@ class Selectors:
     saved: str
     product: str
     unreserve: tuple[str, ...]
+    labels: tuple[str, ...]
+    labels_by_piece: bool = False
     new_order: str
     picking: str
+    labelled: str
 
 
+_ZPL: Final = (".modal [name=print_format] input[data-value=zpl]", ".modal button[name=process]:visible")
 _14: Final = Selectors(
     dialog=".modal:visible :is(.o_dialog_warning, .o_error_detail, .o_dialog_error)",
     title=".modal:visible .modal-title",
@@ -53,8 +62,13 @@ _14: Final = Selectors(
     saved=".o_form_view.o_form_readonly",
     product="product_id",
     unreserve=("button[name=do_unreserve]:visible",),
+    labels=(
+        ".o_cp_action_menus button:has(.fa-print):visible",
+        ".o_cp_action_menus .o_menu_item a:has-text('Product Label (ZPL)'):visible",
+    ),
     new_order="/web#action=sale.action_quotations_with_onboarding&model=sale.order&view_type=form",
     picking="/web#id={id}&model=stock.picking&view_type=form",
+    labelled="/web#id={product}&model=product.product&view_type=form",
 )
 _16: Final = replace(
     _14,
@@ -64,12 +78,22 @@ _16: Final = replace(
     tab=".o_notebook a.nav-link[name={tab}]",
     saved=".o_form_status_indicator_buttons.invisible",
     product="product_template_id",
+    labels=("button[name=action_open_label_layout]:visible", *_ZPL),
 )
+_MENU: Final = ".o_cp_action_menus button:visible"
 _18: Final = replace(
     _16,
-    unreserve=(".o_cp_action_menus button:visible", ".o-dropdown--menu .o_menu_item:has-text('Unreserve')"),
+    unreserve=(_MENU, ".o-dropdown--menu .o_menu_item:has-text('Unreserve')"),
+    labels=(
+        _MENU,
+        ".o-dropdown--menu button:has(.fa-print)",
+        ".o-dropdown--menu .o_menu_item:text-is('Labels')",
+        *_ZPL,
+    ),
+    labels_by_piece=True,
     new_order="/odoo/action-sale.action_quotations_with_onboarding/new",
     picking="/odoo/stock.picking/{id}",
+    labelled="/odoo/stock.picking/{picking}",  # the menu of a product is for those who may change it
 )
 _VERSIONS: Final[Mapping[int, Selectors]] = {14: _14, 16: _16, 18: _18}
 
@@ -77,6 +101,15 @@ _VERSIONS: Final[Mapping[int, Selectors]] = {14: _14, 16: _16, 18: _18}
 def selectors_of(version: int) -> Selectors:
     """The selectors of a version; those of the oldest one for anything older."""
     return _VERSIONS[max((known for known in _VERSIONS if known <= version), default=min(_VERSIONS))]
+
+
+async def english(odoo: Odoo, clicked: tuple[str, ...]) -> AsyncIterator[str]:
+    """A sentence when something clicked is known by its English name alone, and the user's language is another."""
+    if not any(text in selector for selector in clicked for text in _BY_TEXT):
+        return
+    language = (await odoo.call("res.users", "context_get")).get("lang") or _ENGLISH
+    if not language.startswith(_ENGLISH):
+        yield f"the probe's user has the language {language}: set it to English, in which the flow reads Odoo's menus"
 
 
 @asynccontextmanager
@@ -159,6 +192,28 @@ class Client:
         """Click one after the other, as through a menu."""
         for selector in selectors:
             await self.click(selector)
+
+    async def download(self, selectors: tuple[str, ...]) -> bytes:
+        """Click one after the other, and answer the file that the last click downloads.
+
+        Raises:
+            PermissionDeniedError: when Odoo shows that the user may not.
+            FaultError: when Odoo shows any other error.
+        """
+        *menu, last = selectors
+        await self.follow(tuple(menu))
+        await self.see(last)
+        file = asyncio.create_task(self.page.download(last))
+        error = asyncio.create_task(self.see())
+        try:
+            await asyncio.wait((file, error), return_when=asyncio.FIRST_COMPLETED)
+            if not file.done():
+                await error
+            return await file
+        finally:
+            file.cancel()
+            error.cancel()
+            await asyncio.gather(file, error, return_exceptions=True)
 
     async def turn_to(self, tab: str, field: str) -> None:
         """Turn to the tab of a form that shows a field."""

@@ -140,24 +140,34 @@ def undo_by_mark(odoo: Odoo, tx: Transaction, freed: Afterwards | None = None, *
     """Undo whatever bears the mark: also an order whose create was answered by nobody."""
     janitor = odoo.janitor()
 
-    async def cancel() -> None:
-        for order in await orders.marked(odoo, tx.mark):
-            await orders.cancel(odoo, order)
-
     async def look(freed: Afterwards) -> None:
         for order in await orders.marked(odoo, tx.mark):
             await freed(order)
 
-    async def erase(janitor: Odoo) -> None:
-        for order in await orders.marked(janitor, tx.mark):
-            if not (ships and await orders.is_shipped(janitor, order)):
-                await orders.erase(janitor, order)
-
     if janitor is not None:
-        tx.undo("erase", lambda: erase(janitor))
+        tx.undo("erase", lambda: _erase(janitor, tx.mark, ships=ships))
     if freed is not None:
         tx.undo("freed", lambda: look(freed))
-    tx.undo("cancel", cancel)
+    tx.undo("cancel", lambda: _cancel(odoo, tx.mark))
+
+
+async def clear(odoo: Odoo, mark: str) -> None:
+    """Undo now what a dead attempt of the same tick left, as a flow does that cannot take it over."""
+    await _cancel(odoo, mark)
+    janitor = odoo.janitor()
+    if janitor is not None:
+        await _erase(janitor, mark)
+
+
+async def _cancel(odoo: Odoo, mark: str) -> None:
+    for order in await orders.marked(odoo, mark):
+        await orders.cancel(odoo, order)
+
+
+async def _erase(janitor: Odoo, mark: str, *, ships: bool = False) -> None:
+    for order in await orders.marked(janitor, mark):
+        if not (ships and await orders.is_shipped(janitor, order)):
+            await orders.erase(janitor, order)
 
 
 async def sweep(odoo: Odoo, _options: Wanted, order: SweepOrder) -> Swept:

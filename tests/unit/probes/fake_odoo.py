@@ -92,6 +92,7 @@ class Database:
     open_to_all: bool = False
     """Pages of the portal are shown without a token."""
     web_user: int = USER
+    language: str = "en_US"
     more_fields: dict[str, set[str]] = field(default_factory=lambda: dict(_MORE_FIELDS))
     """The fields of models that are the same in all versions, or are not there."""
 
@@ -215,8 +216,8 @@ class FakeOdoo:
         if method.startswith("search"):
             found = self._found(model, arguments[0])[: keywords.get("limit")]
             return len(found) if method == "search_count" else self._read(model, found, keywords["fields"])
-        if method == "default_get":
-            return {"date_order": self.db.clock.strftime(TIME)}
+        if method in ("context_get", "default_get"):
+            return {"lang": self.db.language, "date_order": self.db.clock.strftime(TIME)}
         if model == "stock.move.line" and method == "write":
             return self.db.stock.write_lines(arguments[0], arguments[1])
         if model in ("stock.picking", "stock.move") and method != "unlink":

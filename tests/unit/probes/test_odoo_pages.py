@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from probes.odoo_pages import field, selectors_of
+from probes.odoo_pages import english, field, selectors_of
+from tests.unit.probes.fake_odoo import Database, FakeOdoo
 
 
 @pytest.mark.parametrize(("version", "like"), [(13, 14), (15, 14), (17, 16), (19, 18), (20, 18)])
@@ -18,3 +19,13 @@ def test_a_field_is_found_as_both_clients_name_it() -> None:
     """The old client names the input itself, the new one what is around it."""
     assert field("partner_id") == ":is([name=partner_id] input, input[name=partner_id])"
     assert field("product_uom_qty", ".row") == ".row :is([name=product_uom_qty] input, input[name=product_uom_qty])"
+
+
+@pytest.mark.parametrize(("version", "unreserve", "labels"), [(14, 0, 1), (16, 0, 0), (18, 1, 1)])
+async def test_menus_are_read_in_english(version: int, unreserve: int, labels: int) -> None:
+    """Where a thing is known by its English name alone, a user of another language is told so."""
+    at = selectors_of(version)
+    for language, each in (("de_DE", 1), ("en_GB", 0)):
+        odoo = FakeOdoo(Database(version=version, language=language))
+        told = [[finding async for finding in english(odoo, clicked)] for clicked in (at.unreserve, at.labels)]
+        assert [len(findings) for findings in told] == [unreserve * each, labels * each]
