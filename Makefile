@@ -4,9 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install check fix test demo bench tenants locks wheel image clean
+.PHONY: help install check fix test demo bench bench-probes soak tenants locks wheel image clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## the virtual environment, from the hashed lock
 
@@ -40,6 +40,12 @@ bench: install ## the agent beside the exporters it replaces, into docs/benchmar
 
 tenants: install ## half an hour of a thousand tenants that come and go; TENANTS="--tenants 100 --minutes 3" is a short one
 	$(BIN)/python -m bench.tenants $(TENANTS)
+
+bench-probes: install ## probes beside bare scripts that do the same, into docs/benchmarks.md
+	$(BIN)/python -m bench.probes
+
+soak: install ## 1,000 runs of all flows, some killed, and what is left, into docs/residue.md; SOAK_RUNS=100 is a short one
+	$(BIN)/python -m bench.soak $(SOAK_RUNS)
 
 wheel: install ## the wheel, in dist/
 	rm -rf dist && $(BIN)/hatchling build -t wheel

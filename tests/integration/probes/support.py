@@ -16,18 +16,9 @@ from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.marks import mark_prefix
 from quaywatch.runtime.probing import RunRecord, run_probe
-from quaywatch.runtime.sweeping import sweep_probe
 from quaywatch.secret import Secret
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import Postgres, sql
-
-LIMIT_TIME_REAL = 3.0
-"""Seconds: much shorter than a real Odoo's, so that a test can wait for it."""
-_COUNT = "query_to_xml(format('select count(*) as rows from %I', table_name), false, true, '')"
-_ROWS = f"""
-select table_name, (xpath('/row/rows/text()', {_COUNT}))[1]
-  from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'
-"""  # noqa: S608 - constant
 
 
 def address(server: Odoo, **changed: Any) -> OdooAddress:
@@ -91,35 +82,6 @@ async def sweep_now(
     prefix = mark_prefix(installation, probe.name)
     options = options or order_create.Options(partner=0, product=0)
     return await probe.sweep(driver, options, SweepOrder(prefix=prefix, older_than=-2))
-
-
-async def sweep_once(driver: OdooServer, server: Odoo, *, installation: str) -> Instruments:
-    """One sweep after short-lived runs; what it counted."""
-    meter = Instruments("", SystemClock())
-    await sweep_probe(
-        task(server, deadline=2, undo_within=1),
-        driver,
-        target=target(server),
-        installation=installation,
-        limit_time_real=LIMIT_TIME_REAL,
-        meter=meter,
-    )
-    return meter
-
-
-def number(meter: Instruments, metric: str) -> float | None:
-    """The value of a metric that has one series at most."""
-    found = [one.value for one in meter.series() if one.metric.name == metric]
-    assert len(found) <= 1
-    value = found[0] if found else None
-    assert value is None or isinstance(value, int | float)
-    return value
-
-
-def rows(postgres: Postgres, database: str) -> dict[str, int]:
-    """How many rows each table of a database has."""
-    lines = sql(postgres, _ROWS, database).splitlines()
-    return {table: int(count) for table, _, count in (line.partition("|") for line in lines)}
 
 
 def marked(postgres: Postgres, database: str, installation: str) -> int:
