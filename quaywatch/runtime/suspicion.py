@@ -155,8 +155,10 @@ class Inquiry:
 
     async def findings(self) -> tuple[Finding, ...]:
         """Everything that was found, as soon as it is known, `ASK_WITHIN` seconds from now at most."""
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=ASK_WITHIN)
+        clock = asyncio.get_running_loop().time
+        end = clock() + ASK_WITHIN
+        while self._asking and clock() < end:  # an answer that knows nothing may bring up the next question
+            await asyncio.wait(self._asking, timeout=end - clock())
         self.end()
         return tuple(self._findings)
 
@@ -214,6 +216,8 @@ class Doubt:
         self._ask = ask
         self._open = True
         """Whether an answer is wanted that nobody is looking for."""
+        self._failure: tuple[Reason | None, str] | None = None
+        """How it failed while somebody was still looking for why it is slow."""
 
     def slow(self) -> None:
         """It takes long."""
@@ -221,11 +225,16 @@ class Doubt:
 
     def failed(self, reason: Reason | None, message: str) -> None:
         """It failed."""
+        if not self._open:
+            self._failure = (reason, message)
         self._doubt(Trigger.FAILED, reason, message)
 
     def settle(self, evidence: Evidence | None) -> None:
         """Take an answer; one that knows nothing leaves the question open."""
         self._open = evidence is None or evidence.cause is Cause.UNKNOWN
+        if self._failure is not None:
+            self._doubt(Trigger.FAILED, *self._failure)
+            self._failure = None
 
     def _doubt(self, trigger: Trigger, reason: Reason | None, message: str) -> None:
         if self._open:

@@ -141,6 +141,24 @@ async def test_it_is_asked_again_only_when_nothing_is_known(
     assert record.evidence == (LOCKED if first is LOCKED else BUSY)
 
 
+@pytest.mark.parametrize(("first", "told"), [(LOCKED, LOCKED), (NOTHING, BUSY)])
+async def test_a_failure_while_somebody_still_looks_is_not_forgotten(
+    first: Evidence, told: Evidence, meter: Numbers, spans: Spans
+) -> None:
+    """It is asked about once the look at the slow step has found nothing."""
+    asked: list[Trigger] = []
+
+    async def looks_long(suspicion: Suspicion) -> Evidence | None:
+        asked.append(suspicion.trigger)
+        await asyncio.sleep(1)
+        return first if suspicion.trigger is Trigger.SLOW else BUSY
+
+    work = replace(task(flow(takes=2, raises=FaultError("broken"))), suspect_after=1.5)
+    record = await ran(work, looks_long, meter, spans)
+    assert asked == [Trigger.SLOW] + [Trigger.FAILED] * (first is NOTHING)
+    assert record.evidence == told
+
+
 async def test_who_never_answers_delays_no_step(meter: Numbers, spans: Spans) -> None:
     """The step ends when it ends, the undoing begins at once, and three seconds later nobody waits any more."""
     loop, undone = asyncio.get_running_loop(), list[float]()
