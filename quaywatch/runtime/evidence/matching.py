@@ -65,14 +65,13 @@ def _is_of_the_step(session: Session, database: Database, elapsed: float) -> boo
 
 
 def _confidence(session: Session, elapsed: float) -> float:
-    sure = _likeness(session)
-    since = session.statement_age or 0.0
-    return sure if since >= elapsed / 2 else sure * _EXPLAINS_LITTLE
+    if session.bears_mark:
+        return _NAMES_THE_RUN
+    explains = (session.statement_age or 0.0) >= elapsed / 2
+    return _likeness(session) * (1.0 if explains else _EXPLAINS_LITTLE)
 
 
 def _likeness(session: Session) -> float:
-    if session.bears_mark:
-        return _NAMES_THE_RUN
     if not is_odoo(session):
         return _IS_A_STRANGER if session.written else 0.0
     if session.written:
