@@ -1,49 +1,93 @@
-"""The Prometheus rule file, rendered from the catalogue of metrics."""
+"""The Prometheus rule file, rendered from the catalogue of metrics and the objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import yaml
 
 from quaywatch.contract import Metric
 
-from . import causes, flows
+from . import budget, causes, flows, symptoms, watching
 from .flows import Flow
-from .rule import Vocabulary, to_yaml
+from .objectives import Objectives
+from .rule import Places, Recording, Rule, Vocabulary, alert_yaml, recording_yaml
 
-HEADER = "# Made by `quaywatch rules` from the metrics' own declarations. Make it again rather than edit it.\n"
-RUNBOOKS = "alerts/runbooks"
-EVERY = "15s"
+HEADER: Final = "# Made by `quaywatch rules` from the metrics' own declarations. Make it again rather than edit it.\n"
+OFTEN: Final = "15s"
+NOW_AND_THEN: Final = "1m"
+SELDOM: Final = "5m"
+_DURATION: Final = "quaywatch.probe.duration"
 
 
 def render(
     metrics: Iterable[Metric],
     translate: Callable[[Metric], str],
     *,
+    objectives: Objectives | None = None,
     flows_run: Sequence[Flow] = (),
-    runbooks: str = RUNBOOKS,
+    places: Places | None = None,
+    resource: str = "",
 ) -> str:
     """The rule file, the same for the same arguments.
 
     Args:
         metrics: the catalogue.
         translate: a metric's name in the store.
+        objectives: what is promised; the defaults if unset.
         flows_run: what a configuration runs: windows then fit its intervals, and a flow that never reports is missed.
-        runbooks: address of the directory that holds the runbooks.
+        places: where the links of alerts lead.
+        resource: the name of a PrometheusRule to write, as the Prometheus operator takes it; a plain file if empty.
 
     Raises:
-        ValueError: when a rule names a metric or a label that the catalogue lacks.
+        ObjectiveError: when one failure of a flow would be told as a burning budget.
+        ValueError: when a rule names a metric or a label that the catalogue lacks, or a latency no bucket is for.
     """
+    objectives, places = objectives or Objectives(), places or Places()
+    budget.check(objectives.flows, flows_run)
     words = Vocabulary(metrics, translate)
-    groups = {"quaywatch-flows": flows.rules(flows_run), "quaywatch-causes": causes.rules()}
-    document = {
-        "groups": [
-            {"name": name, "interval": EVERY, "rules": [to_yaml(rule, words, runbooks) for rule in rules]}
-            for name, rules in groups.items()
-        ]
-    }
+    _see_that_buckets_exist(objectives, words)
+    groups = [
+        {"name": name, "interval": interval, "rules": [_yaml(rule, words, objectives, places) for rule in rules]}
+        for name, interval, rules in _groups(objectives, flows_run)
+    ]
+    document = _resource(resource, groups) if resource else {"groups": groups}
     return HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+def _groups(objectives: Objectives, flows_run: Sequence[Flow]) -> Iterable[tuple[str, str, Iterable[Rule | Recording]]]:
+    yield "quaywatch-flows", OFTEN, flows.rules(objectives, flows_run)
+    yield "quaywatch-watching", OFTEN, watching.rules(objectives)
+    yield "quaywatch-causes", OFTEN, causes.rules(objectives)
+    yield "quaywatch-objectives", NOW_AND_THEN, budget.recordings(objectives, flows_run)
+    yield "quaywatch-symptoms", OFTEN, [*symptoms.recordings(objectives), *symptoms.rules(objectives)]
+    yield "quaywatch-budgets", NOW_AND_THEN, budget.rules(objectives, flows_run)
+    yield "quaywatch-reports", SELDOM, budget.reports(objectives, flows_run)
+
+
+def _yaml(rule: Rule | Recording, words: Vocabulary, objectives: Objectives, places: Places) -> dict[str, Any]:
+    if isinstance(rule, Recording):
+        return recording_yaml(rule, words, objectives)
+    return alert_yaml(rule, words, objectives, places)
+
+
+def _see_that_buckets_exist(objectives: Objectives, words: Vocabulary) -> None:
+    bounds = words.bounds(_DURATION)
+    for pattern, flow in objectives.flows.items():
+        if flow.latency.within not in bounds:
+            allowed = ", ".join(f"{bound:g}" for bound in bounds)
+            what = f"runs are not counted by {flow.latency.within:g} s; one of {allowed} is expected"
+            raise budget.ObjectiveError([(("flows", pattern, "latency", "within"), what)])
+
+
+def _resource(name: str, groups: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "quaywatch"}},
+        "spec": {"groups": groups},
+    }
 
 
 class _Dumper(yaml.SafeDumper):

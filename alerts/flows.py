@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase, translate
 from itertools import pairwise
 
-from .rule import Role, Rule, Service, Severity
+from .objectives import FlowObjective, Objectives, Paging
+from .rule import Board, Role, Rule, Service, Severity
+from .texts import DOWN, EVERYWHERE_CAUSE, FLOW_CAUSE, MOST_FAILED_STEP, ROOT_BLOCKER
 
-DEFAULT_INTERVALS = (30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+DEFAULT_INTERVALS = (30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0)
 """Seconds between a flow's runs for which rules are made when no configuration is known."""
+_ABSENT = 300
+"""Seconds that nothing must be heard of a flow; less would fire when a store starts."""
+_MANY = 3
+"""Targets on which a flow must fail at least to fail everywhere."""
 
-_RUNS = 5
-_FAILED = 2.6
-"""3 of 5, less what Prometheus adds when it stretches 2 over the whole window, a quarter at most."""
-
-_BY = "environment, target, probe"
-
-_STEP = (
-    "{{ range query (printf `topk(1, sum by (step, reason) (increase("
-    "<quaywatch.probe.failures>{environment=%q, target=%q, probe=%q}[1h])) > 0)`"
-    " $labels.environment $labels.target $labels.probe) }}"
-    " Most failures of the last hour: step {{ .Labels.step }}, {{ .Labels.reason }}.{{ end }}"
-)
-_BLOCKER = (
-    "{{ range query (printf `topk(1, max by (database, pid, state) ("
-    '<postgresql.lock.root_blocker.held_up>{environment=%q, pid!="other"}))` $labels.environment) }}'
-    " Likely cause: process {{ .Labels.pid }} of database {{ .Labels.database }} ({{ .Labels.state }}"
-    "{{ range query (printf `max(<postgresql.lock.root_blocker.age>{environment=%q, database=%q, pid=%q})`"
-    " $labels.environment .Labels.database .Labels.pid) }} for {{ humanizeDuration .Value }}{{ end }});"
-    " sessions that wait for it: {{ .Value }}.{{ end }}"
-)
-_DOWN = (
-    "{{ range query (printf `max by (target, kind) (<quaywatch.target.up>{environment=%q}) == 0`"
-    " $labels.environment) }} Likely cause: {{ .Labels.kind }} {{ .Labels.target }} does not answer.{{ end }}"
-)
+BY = "environment, target, probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,90 +32,323 @@ class Flow:
     every: float
 
 
-def rules(flows: Sequence[Flow]) -> Iterator[Rule]:
-    """The rules about flows in general, then those about each flow."""
-    intervals = sorted({flow.every for flow in flows}) or list(DEFAULT_INTERVALS)
-    yield _failing(intervals)
-    yield _invalid(intervals)
-    yield _not_measured()
-    yield from map(_absent, flows)
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What is promised of the flows that a pattern of the objectives decides upon.
+
+    Args:
+        pattern: the pattern.
+        objective: what is promised.
+        matchers: PromQL's for these flows, without braces; empty for all flows.
+        intervals: seconds between two runs of theirs, ascending.
+        flows: those of a configuration.
+    """
+
+    pattern: str
+    objective: FlowObjective
+    matchers: str
+    intervals: tuple[float, ...]
+    flows: tuple[Flow, ...]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells its rules and recordings from those of other promises."""
+        return {"slo": self.pattern}
+
+    def select(self, *more: str) -> str:
+        """The matchers with more of them, in braces; nothing when there is none."""
+        inside = ", ".join(part for part in (*more, self.matchers) if part)
+        return f"{{{inside}}}" if inside else ""
 
 
-def _failing(intervals: Iterable[float]) -> Rule:
+def promises(objectives: Mapping[str, FlowObjective], flows: Sequence[Flow]) -> Iterator[Promise]:
+    """One for each pattern; only those that decide upon a flow, when flows are known."""
+    earlier: list[str] = []
+    for pattern, objective in objectives.items():
+        decided = tuple(flow for flow in flows if decides(objectives, flow.probe) == pattern)
+        if decided or not flows:
+            intervals = tuple(sorted({flow.every for flow in decided})) or DEFAULT_INTERVALS
+            yield Promise(pattern, objective, _matchers(pattern, earlier), intervals, decided)
+        earlier.append(pattern)
+
+
+def decides(objectives: Mapping[str, FlowObjective], probe: str) -> str | None:
+    """The pattern that decides upon a flow: the first that fits; None when none does."""
+    return next((pattern for pattern in objectives if fnmatchcase(probe, pattern)), None)
+
+
+def _matchers(pattern: str, earlier: Iterable[str]) -> str:
+    wanted = [] if pattern == "*" else [f'probe=~"{_regex(pattern)}"']
+    others = [f'probe!~"{_regex(other)}"' for other in earlier]
+    return ", ".join(wanted + others)
+
+
+def _regex(pattern: str) -> str:
+    """The pattern as RE2 knows it; it holds letters, digits, ``_``, ``*`` and ``?`` alone."""
+    return translate(pattern).removeprefix("(?s:").removesuffix(r")\Z")
+
+
+def rules(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
+    """The rules about the flows of each promise, then those about each flow."""
+    for promise in promises(objectives.flows, flows):
+        yield _failing(promise, objectives.pages)
+        if not flows or _most_targets(promise.flows) >= _MANY:
+            yield _everywhere(promise, objectives.pages)
+        yield _slow(promise, objectives.pages)
+        yield _invalid(promise, objectives.pages)
+        yield _missed(promise, objectives.pages)
+        yield _not_measured(promise)
+        yield _flaky(promise)
+        yield _uncleaned(promise)
+        for flow in promise.flows:
+            yield _absent(flow, promise.objective.tier)
+
+
+def _most_targets(flows: Iterable[Flow]) -> int:
+    """On how many targets of an environment one probe runs, at most."""
+    return max(Counter((flow.environment, flow.probe) for flow in flows).values(), default=0)
+
+
+def _failing(promise: Promise, pages: Paging) -> Rule:
     return Rule(
         alert="FlowFailing",
-        expr=_most_runs_were("failure", intervals),
-        severity=Severity.PAGE,
+        expr=_most_runs_were("failure", promise, pages),
+        tier=promise.objective.tier,
+        labels=promise.labels,
         role=Role.SYMPTOM,
+        board=Board.FLOW,
+        selects=("environment", "target", "probe"),
         summary="{{ $labels.probe }} fails on {{ $labels.target }}",
-        description="About {{ printf `%.0f` $value }} of the last 5 runs of {{ $labels.probe }} on {{ $labels.target }}"
-        f" failed: users cannot do this either.{_STEP}{_DOWN}{_BLOCKER}"
+        description=f"About {{{{ printf `%.0f` $value }}}} of the last {pages.runs} runs of {{{{ $labels.probe }}}} on"
+        f" {{{{ $labels.target }}}} failed: users cannot do this either.{MOST_FAILED_STEP}{DOWN}{ROOT_BLOCKER}"
         " See the last run, step by step, on the agent's status page.",
+        cause=FLOW_CAUSE,
     )
 
 
-def _invalid(intervals: Iterable[float]) -> Rule:
+def _everywhere(promise: Promise, pages: Paging) -> Rule:
+    failing = _most_runs_were("failure", promise, pages)
+    known = f"max by ({BY}) (<quaywatch.probe.interval>{promise.select()})"
+    return Rule(
+        alert="FlowFailingEverywhere",
+        expr=f"count by (environment, probe) (\n{failing}\n) >= {_MANY}\n"
+        f"and\ncount by (environment, probe) (\n{failing}\n) > 0.5 * count by (environment, probe) ({known})",
+        tier=promise.objective.tier,
+        labels=promise.labels,
+        role=Role.SYMPTOM,
+        board=Board.SHIPPING,
+        selects=("environment",),
+        summary="{{ $labels.probe }} fails on most targets of {{ $labels.environment }}",
+        description="{{ $labels.probe }} fails on {{ $value }} targets of {{ $labels.environment }}, which are more"
+        " than half of those where it runs: no tenant's own trouble, but that of something they share. Look at the"
+        " database server, Redis, the edge and the last deployment first.",
+        cause=EVERYWHERE_CAUSE,
+    )
+
+
+def _slow(promise: Promise, pages: Paging) -> Rule:
+    within = promise.objective.latency.within
+    return Rule(
+        alert="FlowSlow",
+        expr=_most_runs(_slow_runs(promise), promise, pages),
+        tier=promise.objective.tier,
+        labels=promise.labels,
+        severity=Severity.TICKET,
+        role=Role.SYMPTOM,
+        board=Board.FLOW,
+        selects=("environment", "target", "probe"),
+        summary="{{ $labels.probe }} is slow on {{ $labels.target }}",
+        description=f"About {{{{ printf `%.0f` $value }}}} of the last {pages.runs} runs of {{{{ $labels.probe }}}} on"
+        f" {{{{ $labels.target }}}} succeeded, but took longer than {within:g} s: users wait as long.",
+        cause=FLOW_CAUSE,
+    )
+
+
+def _slow_runs(promise: Promise) -> str:
+    """How many runs were slow; ``WINDOW`` stands for the time looked back."""
+    fast = promise.select(bucket(promise.objective.latency.within))
+    return (
+        f"(sum by ({BY}) (increase(<quaywatch.probe.duration:count>{promise.select()}[WINDOW]))"
+        f" - sum by ({BY}) (increase(<quaywatch.probe.duration:bucket>{fast}[WINDOW])))"
+    )
+
+
+def bucket(within: float) -> str:
+    """The matcher of a histogram's bucket, however the store spells its bound."""
+    return f'le=~"{within:g}|{within:.1f}"'.replace(".", "[.]")
+
+
+def _invalid(promise: Promise, pages: Paging) -> Rule:
     return Rule(
         alert="FlowInvalid",
-        expr=_most_runs_were("invalid", intervals),
+        expr=_most_runs_were("invalid", promise, pages),
+        tier=promise.objective.tier,
+        labels=promise.labels,
         severity=Severity.TICKET,
         role=Role.CAUSE,
         service=Service.QUAYWATCH,
+        board=Board.FLOW,
+        selects=("environment", "target", "probe"),
         summary="{{ $labels.probe }} cannot be tried on {{ $labels.target }}",
-        description="About {{ printf `%.0f` $value }} of the last 5 runs of {{ $labels.probe }} on {{ $labels.target }}"
-        " could not judge the flow, for lack of credentials, rights or settings: whether it works is not known."
-        " Run quaywatch check.",
+        description=f"About {{{{ printf `%.0f` $value }}}} of the last {pages.runs} runs of {{{{ $labels.probe }}}} on"
+        " {{ $labels.target }} could not judge the flow, for lack of credentials, rights or settings: whether it"
+        " works is not known. Run quaywatch check.",
     )
 
 
-def _most_runs_were(outcome: str, intervals: Iterable[float]) -> str:
-    """At least 3 of the last 5 runs, whatever agent ran them. Counters survive an agent's restart in the sum.
+def _missed(promise: Promise, pages: Paging) -> Rule:
+    return Rule(
+        alert="FlowRunsMissed",
+        expr=_most_runs_were("missed", promise, pages),
+        tier=promise.objective.tier,
+        labels=promise.labels,
+        role=Role.SYMPTOM,
+        service=Service.QUAYWATCH,
+        board=Board.QUAYWATCH,
+        summary="{{ $labels.probe }} is hardly run on {{ $labels.target }}",
+        description=f"About {{{{ printf `%.0f` $value }}}} of the last {pages.runs} runs of {{{{ $labels.probe }}}} on"
+        " {{ $labels.target }} were not made: whether it works is hardly known. The agent is overloaded, or the lease"
+        f" goes from hand to hand.{DOWN}",
+    )
 
-    A range cannot follow a metric, so there is one window for each class of intervals, the last one open.
+
+def _most_runs_were(outcome: str, promise: Promise, pages: Paging) -> str:
+    """Most of the last runs, whatever agent ran them. Counters survive an agent's restart in the sum."""
+    matching = promise.select(f'outcome="{outcome}"')
+    return _most_runs(f"sum by ({BY}) (increase(<quaywatch.probe.runs>{matching}[WINDOW]))", promise, pages)
+
+
+def _most_runs(count: str, promise: Promise, pages: Paging) -> str:
+    """So many of the last runs, as there are to be within that time: what did not run is not among the good ones.
+
+    A range cannot follow a metric, so there is one window for each class of intervals, the last one open. Of what
+    stood in a maintenance window within that time nothing is said.
     """
-    bounds = [0.0, *intervals]
+    bounds = [0.0, *promise.intervals]
     last = len(bounds) - 2
-    classes = [
-        f'(\n  sum by ({_BY}) (increase(<quaywatch.probe.runs>{{outcome="{outcome}"}}[{_RUNS * above:.0f}s]))'
-        f" > {_FAILED}\n  and\n  {_interval_within(below, None if number == last else above)}\n)"
-        for number, (below, above) in enumerate(pairwise(bounds))
-    ]
+    classes = []
+    for number, (below, above) in enumerate(pairwise(bounds)):
+        window = f"{pages.runs * above:.0f}s"
+        of_class = _interval_within(promise, below, None if number == last else above)
+        counted = f"{count.replace('WINDOW', window)} > {_threshold(pages):g}"
+        classes.append(f"(\n  {counted}\n  and\n  {of_class}\n  unless\n  {_maintained(window)}\n)")
     return "\nor\n".join(classes)
 
 
-def _interval_within(below: float, above: float | None) -> str:
-    interval = f"max by ({_BY}) (<quaywatch.probe.interval>) > {below:g}"
+def _threshold(pages: Paging) -> float:
+    """Between what is asked for and one less, which Prometheus may stretch over the one step that no sample covers."""
+    stretched = (pages.failures - 1) * pages.runs / (pages.runs - 1)
+    return round(min(stretched + 0.1, pages.failures - 0.05), 2)
+
+
+def _interval_within(promise: Promise, below: float, above: float | None) -> str:
+    interval = f"max by ({BY}) (<quaywatch.probe.interval>{promise.select()}) > {below:g}"
     return interval if above is None else f"({interval}) <= {above:g}"
 
 
-def _not_measured() -> Rule:
-    ran = f"max by ({_BY}) (<quaywatch.probe.last_run.time>)"
-    interval = f"max by ({_BY}) (<quaywatch.probe.interval>)"
+def _maintained(window: str) -> str:
+    return f"max by ({BY}) (max_over_time(<quaywatch.maintenance.active>[{window}])) == 1"
+
+
+def _not_measured(promise: Promise) -> Rule:
+    """Three intervals without a run; after maintenance three intervals are allowed as well."""
+    ran = f"max by ({BY}) (<quaywatch.probe.last_run.time>{promise.select()})"
+    interval = f"max by ({BY}) (<quaywatch.probe.interval>{promise.select()})"
     started = "max by (environment) (<quaywatch.start.time>)"
     never = f"0 * ({interval} unless {ran}) + on (environment) group_left () (time() - {started})"
+    late = f"time() - {ran} > 3 * {interval}\nor\n({never}) > 3 * {interval}"
+    bounds = [0.0, *promise.intervals]
+    last = len(bounds) - 2
+    spared = "\nor\n".join(
+        f"({_maintained(f'{3 * above:.0f}s')}"
+        f" and {_interval_within(promise, below, None if number == last else above)})"
+        for number, (below, above) in enumerate(pairwise(bounds))
+    )
     return Rule(
         alert="FlowNotMeasured",
-        expr=f"time() - {ran} > 3 * {interval}\nor\n({never}) > 3 * {interval}",
-        severity=Severity.PAGE,
+        expr=f"(\n{late}\n)\nunless\n(\n{spared}\n)",
+        tier=promise.objective.tier,
+        labels=promise.labels,
         role=Role.SYMPTOM,
         service=Service.QUAYWATCH,
+        board=Board.QUAYWATCH,
         summary="{{ $labels.probe }} has not run on {{ $labels.target }}",
         description="{{ $labels.probe }} has not run on {{ $labels.target }} for {{ humanizeDuration $value }}, three"
-        f" intervals or more: whether it works is not known.{_DOWN} See whether an agent holds the lease and answers.",
+        f" intervals or more: whether it works is not known.{DOWN} See whether an agent holds the lease and"
+        " answers.",
     )
 
 
-def _absent(flow: Flow) -> Rule:
+def _flaky(promise: Promise) -> Rule:
+    return _of_an_hour(
+        promise,
+        "flaky",
+        alert="FlowFlaky",
+        summary="{{ $labels.probe }} often passes only when tried again on {{ $labels.target }}",
+        description="{{ $labels.probe }} on {{ $labels.target }} failed and passed when tried again in about"
+        " {{ printf `%.0f` $value }} runs of the last hour. They count as good; users, though, do not all try"
+        f" again.{MOST_FAILED_STEP}",
+        cause=FLOW_CAUSE,
+    )
+
+
+def _uncleaned(promise: Promise) -> Rule:
+    return _of_an_hour(
+        promise,
+        "cleanup_failed",
+        alert="FlowUncleaned",
+        service=Service.QUAYWATCH,
+        summary="{{ $labels.probe }} cannot undo what it did on {{ $labels.target }}",
+        description="About {{ printf `%.0f` $value }} runs of {{ $labels.probe }} on {{ $labels.target }} within the"
+        " last hour passed, and could not undo all that they did. The sweep takes care of it later; if it cannot,"
+        " ResidueLeft follows.",
+    )
+
+
+_SEVERAL = 2.6
+"""Three within the hour, less what Prometheus adds."""
+
+
+def _of_an_hour(
+    promise: Promise,
+    outcome: str,
+    *,
+    alert: str,
+    summary: str,
+    description: str,
+    cause: str = "",
+    service: Service = Service.ODOO,
+) -> Rule:
+    matching = promise.select(f'outcome="{outcome}"')
+    return Rule(
+        alert=alert,
+        expr=f"sum by ({BY}) (increase(<quaywatch.probe.runs>{matching}[1h])) > {_SEVERAL}",
+        tier=promise.objective.tier,
+        labels=promise.labels,
+        severity=Severity.TICKET,
+        role=Role.SYMPTOM,
+        service=service,
+        board=Board.FLOW,
+        selects=("environment", "target", "probe"),
+        summary=summary,
+        description=description,
+        cause=cause,
+    )
+
+
+def _absent(flow: Flow, tier: str) -> Rule:
     matchers = f'environment="{flow.environment}", target="{flow.target}", probe="{flow.probe}"'
     return Rule(
         alert="FlowAbsent",
-        expr=f"absent(<quaywatch.probe.last_run.time>{{{matchers}}})",
+        expr=f"absent(<quaywatch.probe.interval>{{{matchers}}})",
         labels={"target": flow.target, "probe": flow.probe},
-        hold=max(300, round(3 * flow.every)),
-        severity=Severity.PAGE,
+        tier=tier,
+        hold=max(_ABSENT, 3 * flow.every),
         role=Role.SYMPTOM,
         service=Service.QUAYWATCH,
+        board=Board.QUAYWATCH,
+        selects=("environment",),
         summary=f"Nothing is known of {flow.probe} on {flow.target}",
-        description=f"The configuration runs {flow.probe} on {flow.target} every {flow.every:g} s, and no run has"
-        " reached this store: no agent runs it, or what it sends does not arrive.",
+        description=f"The configuration runs {flow.probe} on {flow.target} every {flow.every:g} s, and nothing of it"
+        " has reached this store: no agent runs it, or what it sends does not arrive.",
     )

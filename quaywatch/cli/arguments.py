@@ -210,6 +210,10 @@ def _rules(commands: Any) -> None:
     command.add_argument("-c", "--config", type=Path, metavar="FILE", help="fit them to this configuration")
     where = "address of the directory with the runbooks, for links in alerts; a path in the sources if not given"
     command.add_argument("--runbooks", metavar="URL", help=where)
+    command.add_argument("--slo", type=Path, metavar="FILE", help="what is promised; the defaults if not given")
+    command.add_argument("--dashboards", metavar="URL", help="address of Grafana, for links in alerts")
+    forms = ("prometheus", "prometheusrule")
+    command.add_argument("--format", choices=forms, default=forms[0], help="prometheusrule is the operator's")
     _rendered(command)
 
 

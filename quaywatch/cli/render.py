@@ -5,16 +5,19 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import alerts
 import dashboards
 from otel_config.names import prometheus_name
-from quaywatch.config import Settings
+from quaywatch.config import Settings, faulty_record, load_record
 from quaywatch.errors import ConfigError
 
 from .registry import all_metrics
 from .session import settings_of
 from .terminal import Console
+
+_DEFAULTS: Final = Path(alerts.__file__).parent / "slo.yaml"
 
 
 def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
@@ -45,8 +48,21 @@ def _write(path: Path, text: str) -> Path:
 def _rules(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     settings = settings_of(arguments.config, environ) if arguments.config else None
     flows = list(_flows(settings)) if settings else []
-    place = {"runbooks": arguments.runbooks} if arguments.runbooks else {}
-    yield "quaywatch.yml", alerts.render(all_metrics(), prometheus_name, flows_run=flows, **place)
+    links = {name: value for name in ("runbooks", "dashboards") if (value := getattr(arguments, name))}
+    try:
+        yield (
+            "quaywatch.yml",
+            alerts.render(
+                all_metrics(),
+                prometheus_name,
+                objectives=load_record(arguments.slo or _DEFAULTS, alerts.Objectives),
+                flows_run=flows,
+                places=alerts.Places(**links),
+                resource="quaywatch" if arguments.format == "prometheusrule" else "",
+            ),
+        )
+    except alerts.ObjectiveError as error:
+        raise faulty_record(arguments.slo or _DEFAULTS, error.wrong) from error
 
 
 def _flows(settings: Settings) -> Iterator[alerts.Flow]:

@@ -7,8 +7,21 @@ from __future__ import annotations
 
 from .example import example
 from .load import load, load_text
+from .records import faulty_record, load_record
 from .reload import Reloader, follow
 from .schema import json_schema
 from .settings import Exporters, Probes, Settings
 
-__all__ = ["Exporters", "Probes", "Reloader", "Settings", "example", "follow", "json_schema", "load", "load_text"]
+__all__ = [
+    "Exporters",
+    "Probes",
+    "Reloader",
+    "Settings",
+    "example",
+    "faulty_record",
+    "follow",
+    "json_schema",
+    "load",
+    "load_record",
+    "load_text",
+]
