@@ -218,7 +218,7 @@ def _cause(run: RunRecord) -> str:
     if run.evidence is None:
         return ""
     cause, sure = run.evidence.cause.value.replace("_", " "), f"{run.evidence.confidence:.0%}"
-    said = " ".join(run.evidence.sentences)
+    said = "; ".join(run.evidence.sentences)
     return f"<br>Likely cause: <b>{escape(cause)}</b> ({sure}). {escape(said)}"
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from quaywatch.contract import Reason, Trouble
 from quaywatch.runtime.suspicion import Cause, Evidence, Trigger
 
-from .facts import Database, Facts, Queue, State, answered, gateway, hangs, refused, swallowed, took
+from .facts import Cache, Database, Facts, Queue, State, answered, gateway, hangs, refused, swallowed, took
 from .matching import Root, Served, is_odoo, root_of, serving
 
 _LONG: Final = 1.0
@@ -279,12 +279,16 @@ def label_engine_fails(facts: Facts) -> Judged | None:
 
 
 def queue_stands(facts: Facts) -> Judged | None:
-    """Jobs are due that nobody takes up; the likelier the cause, if what a step waits for has not come."""
+    """What a step waited for has not come, and jobs are due that nobody takes up. They make no step slow."""
     queue = facts.database.queue if facts.database else None
     if queue is None or queue.oldest < _STALE_JOB:
         return None
-    awaited = facts.suspicion.reason is Reason.WRONG
-    return Judged(0.7 if awaited else 0.4, _jobs(queue))
+    match facts.suspicion.reason:
+        case Reason.WRONG:
+            return Judged(0.7, _jobs(queue))
+        case Reason.TIMEOUT:
+            return Judged(0.4, _jobs(queue))
+    return None
 
 
 def _jobs(queue: Queue) -> str:
@@ -313,9 +317,17 @@ def cache_is_in_trouble(facts: Facts) -> Judged | None:
     words = _CACHE_WORDS.get(cache.state)
     if words is not None:
         return Judged(0.5, f"{words}, and nothing else is wrong that could be seen")
-    if cache.limit and cache.used >= cache.limit * _FULL_SHARE:
-        return Judged(0.45, f"Redis is full: {cache.used} of {cache.limit} bytes, policy {cache.policy}")
+    if _is_full(cache) and not cache.policy.startswith("allkeys"):
+        return Judged(0.45, f"Redis is full and may refuse to write: {_memory(cache)}")
     return None
+
+
+def _is_full(cache: Cache) -> bool:
+    return cache.limit > 0 and cache.used >= cache.limit * _FULL_SHARE
+
+
+def _memory(cache: Cache) -> str:
+    return f"{cache.used} of {cache.limit} bytes, policy {cache.policy}, {cache.evicted} keys evicted since its start"
 
 
 _CACHE_WORDS: Final = {
@@ -358,6 +370,8 @@ def _beside(facts: Facts) -> Iterator[str]:
     """Conspicuous things that are no cause by themselves."""
     if facts.database is not None:
         yield from _beside_in(facts.database)
+    if facts.cache is not None and _is_full(facts.cache) and facts.cache.policy.startswith("allkeys"):
+        yield f"Redis is full and evicts: {_memory(facts.cache)}"
     standby = facts.standby
     if standby is not None and standby.state is not State.ANSWERS:
         yield f"the standby is not to be read: {standby.state.value}"
@@ -374,5 +388,7 @@ def _beside_in(database: Database) -> Iterator[str]:
         yield f"the oldest transaction is open for {oldest.transaction_age:.0f} s, pid {oldest.pid}, {oldest.state}"
     if database.usable and database.used >= 0.9 * database.usable:
         yield f"{database.used} of {database.usable} database connections are taken"
+    if database.queue is not None and database.queue.oldest >= _STALE_JOB:
+        yield _jobs(database.queue)
     if database.late_crons:
         yield f"{database.late_crons} scheduled actions are late by more than 10 minutes"

@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
     ),
     "printing": (facts(replace(SLOW, step="slip")), Cause.LABEL_ENGINE, "wkhtmltopdf hangs"),
     "queue": (facts(failed(Reason.WRONG), database=STALLED), Cause.QUEUE_STALLED, "25 jobs are due and not taken up"),
-    "queue beside": (facts(database=STALLED), Cause.QUEUE_STALLED, "the oldest for 1800 s"),
+    "queue in time": (facts(failed(Reason.TIMEOUT), database=STALLED), Cause.QUEUE_STALLED, "the oldest for 1800 s"),
     "fault": (facts(failed(Reason.FAULT, "the constraint")), Cause.ODOO_ERROR, "an error of its own"),
     "wrong": (facts(failed(Reason.WRONG)), Cause.ODOO_ERROR, "not there or not right"),
     "parse": (facts(failed(Reason.PARSE)), Cause.ODOO_ERROR, "something else than was asked for"),
@@ -230,14 +230,25 @@ def test_a_prepared_transaction_holds_without_a_pid() -> None:
 
 def test_what_stands_beside_is_said_after_the_cause() -> None:
     """An old transaction, a late standby, late actions: no causes, and worth a sentence each."""
-    strange = database(replace(HOLDER, transaction_age=3000.0), used=190, late_crons=2)
-    evidence = classify(facts(database=strange, standby=Standby(behind=40.0, backlog=9)))
+    strange = database(replace(HOLDER, transaction_age=3000.0), used=190)
+    full = Cache(used=100, limit=100, policy="allkeys-lru", evicted=5)
+    evidence = classify(facts(database=strange, standby=Standby(behind=40.0, backlog=9), cache=full))
     assert evidence.cause is Cause.UNKNOWN
     assert evidence.sentences[1:] == (
         "the oldest transaction is open for 3000 s, pid 4312, idle in transaction",
         "190 of 197 database connections are taken",
-        "2 scheduled actions are late by more than 10 minutes",
+        "Redis is full and evicts: 100 of 100 bytes, policy allkeys-lru, 5 keys evicted since its start",
         "the standby is 40 s and 9 bytes behind in replaying",
+    )
+
+
+def test_work_that_nobody_takes_up_is_said_beside_a_slow_step() -> None:
+    """Jobs and scheduled actions that are late slow no step down by themselves."""
+    evidence = classify(facts(database=replace(STALLED, late_crons=2)))
+    assert evidence.cause is Cause.UNKNOWN
+    assert evidence.sentences[1:] == (
+        "25 jobs are due and not taken up, the oldest for 1800 s",
+        "2 scheduled actions are late by more than 10 minutes",
     )
 
 
