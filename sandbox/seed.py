@@ -1,13 +1,21 @@
 """What an Odoo database of the sandbox holds, put there by its admin over XML-RPC; running it twice changes nothing.
 
-A user and records for the probes, as an administrator would prepare them, and some ordinary business beside them.
+What the probes need is prepared as an administrator would do it, by the code of `quaywatch setup odoo`; beside it
+there is some ordinary business.
 """
 
+import asyncio
 import xmlrpc.client
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from probes import odoo_names as names
+from probes import odoo_setup as setup
+from quaywatch.drivers.odoo import OdooAddress, OdooServer
+from quaywatch.secret import Secret
 
 ADMIN = ("admin", "admin")
 PROBE = ("probe", "probe-password")
@@ -19,8 +27,6 @@ STORABLE = "PROBE-PALLET"
 PLACE = "PROBE-STOCK"
 STOCK = 100_000
 CUSTOMER = "Harbour Foods"
-_PROBE_GROUPS = ("base.group_user", "sales_team.group_sale_salesman", "stock.group_stock_user")
-_JANITOR_GROUPS = ("base.group_user", "sales_team.group_sale_manager", "stock.group_stock_manager")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,11 @@ class Connection:
         made: int = found[0] if found else self.call(model, "create", {**key, **values}, context=context)
         return made
 
+    def named(self, model: str, field: str, reference: str) -> int:
+        """The id of the record that has this reference; a `LookupError` when there is none."""
+        found: list[int] = self.call(model, "search", [(field, "=", reference)], limit=1)
+        return found[0]
+
     def reference(self, name: str) -> int:
         """The id behind an external id such as `base.group_user`."""
         module, _, rest = name.partition(".")
@@ -86,48 +97,70 @@ def seed(admin: Connection) -> Seeded:
     """Put everything there, or find it there; `admin` must be Odoo's administrator."""
     # Reports get their pictures from there; Odoo learns it by itself only when its admin logs in by a browser.
     admin.call("ir.config_parameter", "set_param", "web.base.url", admin.url)
-    _user(admin, PROBE, "Probe", _PROBE_GROUPS)
-    _user(admin, JANITOR, "Janitor", _JANITOR_GROUPS)
-    partner = admin.ensure("res.partner", {"ref": PARTNER}, {"name": "Probe Customer"})
-    seeded = Seeded(
-        partner_id=partner,
-        product_id=_product(admin, "Probe Parcel", PRODUCT, storable=False),
-        storable_id=_product(admin, "Probe Pallet", STORABLE, storable=True),
-        place_id=admin.ensure("stock.location", {"barcode": PLACE}, {"name": "Probe", "location_id": _stock(admin)}),
-    )
-    _stock_up(admin, seeded.storable_id, seeded.place_id)
+    prepare_for_probes(admin)
     _business(admin)
-    return seeded
+    return find(admin)
 
 
-def _user(admin: Connection, credentials: tuple[str, str], name: str, groups: tuple[str, ...], **values: Any) -> None:
-    """A user with an e-mail address, without which some flows fail late, and no phone, which makes Odoo ask."""
+def find(admin: Connection) -> Seeded:
+    """The ids of what was put there; a `LookupError` when it was not."""
+    return Seeded(
+        partner_id=admin.named("res.partner", "ref", PARTNER),
+        product_id=admin.named("product.product", "default_code", PRODUCT),
+        storable_id=admin.named("product.product", "default_code", STORABLE),
+        place_id=admin.named("stock.location", "barcode", PLACE),
+    )
+
+
+def prepare_for_probes(admin: Connection) -> None:
+    """Users and records for the probes; an `AssertionError` when Odoo does not take them."""
+    groups = (setup.USER, setup.SALESMAN, setup.STOCK_USER)
+    wanted = setup.Preparation(
+        accounts=(
+            setup.Account("probe", PROBE[0], Secret(PROBE[1]), groups, sees_rules=True),
+            setup.Account("janitor", JANITOR[0], Secret(JANITOR[1]), setup.JANITOR),
+        ),
+        partners=(PARTNER,),
+        goods=(setup.Goods(PRODUCT, storable=False, place=None), setup.Goods(STORABLE, storable=True, place=PLACE)),
+        stock=STOCK,
+    )
+    # In a thread of its own: whoever wants a sandbox may have an event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        told = thread.submit(asyncio.run, _prepared(admin, wanted)).result()
+    left = [one for one in told if one.state not in (setup.State.THERE, setup.State.MADE)]
+    if left:
+        raise AssertionError(f"{admin.database} was not prepared: {left}")
+
+
+async def _prepared(admin: Connection, wanted: setup.Preparation) -> list[setup.Prepared]:
+    password = Secret(admin.password)
+    address = OdooAddress(
+        url=admin.url, database=admin.database, login=admin.login, password=password, answer_within=60
+    )
+    odoo, told = OdooServer(address), list[setup.Prepared]()
+    try:
+        await setup.prepare(odoo, wanted, told.append, apply=True)
+    finally:
+        await odoo.close()
+    return told
+
+
+def _visitor(admin: Connection, credentials: tuple[str, str], name: str, partner: int) -> None:
+    """A customer's login to the portal."""
     login, password = credentials
     field = "group_ids" if "group_ids" in admin.fields("res.users") else "groups_id"
-    made = {
-        "name": name,
-        "password": password,
-        "email": f"{login}@example.com",
-        "lang": "en_US",
-        field: [(6, 0, [admin.reference(group) for group in groups])],
-        **values,
-    }
+    groups = [(6, 0, [admin.reference("base.group_portal")])]
+    made = {"name": name, "password": password, "email": f"{login}@example.com", "partner_id": partner, field: groups}
     # Without this key Odoo would send an invitation.
     admin.ensure("res.users", {"login": login}, made, no_reset_password=True)
 
 
-def _product(admin: Connection, name: str, code: str, *, storable: bool) -> int:
-    fields = admin.fields("product.product")
+def _product(admin: Connection, name: str, code: str) -> int:
+    """Goods that are kept in stock."""
+    field = names.STORABLE.among(admin.fields("product.product"))
+    kept = names.storable_values(field or "", kept=True)
     values = {"name": name, "list_price": 2.0, "weight": 1.5, "barcode": code, "taxes_id": [(6, 0, [])]}
-    return admin.ensure("product.product", {"default_code": code}, {**values, **_kind(fields, storable=storable)})
-
-
-def _kind(fields: set[str], *, storable: bool) -> dict[str, Any]:
-    """How this version says whether stock of a product is kept."""
-    if "is_storable" in fields:
-        return {"type": "consu", "is_storable": storable}
-    name = "detailed_type" if "detailed_type" in fields else "type"
-    return {name: "product" if storable else "consu"}
+    return admin.ensure("product.product", {"default_code": code}, values | kept)
 
 
 def _stock(admin: Connection) -> int:
@@ -150,7 +183,7 @@ def _stock_up(admin: Connection, product: int, location: int) -> None:
 def _business(admin: Connection) -> None:
     """A customer with a portal login, a delivery done, one under way and a quotation."""
     customer = admin.ensure("res.partner", {"name": CUSTOMER}, {"email": "goods@harbour-foods.example"})
-    _user(admin, PORTAL, CUSTOMER, ("base.group_portal",), partner_id=customer)
+    _visitor(admin, PORTAL, CUSTOMER, customer)
     if admin.call("sale.order", "search_count", [("partner_id", "=", customer)]):
         return
     ship(admin, trade(admin))
@@ -167,7 +200,7 @@ def trade(admin: Connection) -> int:
 
 def _order(admin: Connection) -> int:
     customer = admin.ensure("res.partner", {"name": CUSTOMER}, {})
-    product = _product(admin, "Crate of Oranges", "ORANGES", storable=True)
+    product = _product(admin, "Crate of Oranges", "ORANGES")
     _stock_up(admin, product, _stock(admin))
     line = (0, 0, {"product_id": product, "product_uom_qty": 3})
     order: int = admin.call("sale.order", "create", {"partner_id": customer, "order_line": [line]})

@@ -1,0 +1,136 @@
+"""What a probe's orders set off, put into real databases by the administrator: seen, refused, accepted by name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from probes import order_create, shipment_confirm
+from probes.odoo_risks import findings, look
+from quaywatch.contract import Outcome, Reason
+from quaywatch.drivers.odoo import OdooServer
+from quaywatch.secret import Secret
+from sandbox.parts.odoo import Odoo
+from sandbox.parts.postgres import sql
+from sandbox.world import World
+from tests.integration.probes.support import address, marked, run_once
+
+PARTS = ("odoo14", "odoo19")
+INSTALLATION = "test-risks"
+BOTH = pytest.mark.parametrize("case", [(14, "xmlrpc"), (19, "json2")], indirect=True, ids=["14", "19"])
+
+
+@pytest.fixture
+def orders(server: Odoo) -> order_create.Options:
+    """What order_create orders."""
+    return order_create.Options(partner=server.partner_id, product=server.product_id)
+
+
+@pytest_asyncio.fixture
+async def shipments(server: Odoo) -> AsyncIterator[shipment_confirm.Options]:
+    """What shipment_confirm would ship to a customer of its own, whom this test may change."""
+    admin = server.admin()
+    partner = admin.ensure("res.partner", {"ref": "RISK-CUSTOMER"}, {"name": "Risk"})
+    yield shipment_confirm.Options(partner=partner, product=server.storable_id, location=server.place_id)
+    admin.call("res.partner", "unlink", [partner])
+
+
+def make_rule(server: Odoo, trigger: str, model: str) -> int:
+    """An automation rule that does nothing; its id."""
+    admin = server.admin()
+    model_id = admin.call("ir.model", "search", [("model", "=", model)], limit=1)[0]
+    action = {"name": "Risk", "model_id": model_id, "state": "code", "code": "pass"}
+    if "action_server_ids" in admin.fields("base.automation"):
+        action = {"name": "Risk", "model_id": model_id, "action_server_ids": [(0, 0, action)]}
+    made: int = admin.call("base.automation", "create", {**action, "trigger": trigger})
+    return made
+
+
+@BOTH
+async def test_a_rule_on_orders_stops_the_flow_until_it_is_accepted(
+    driver: OdooServer, server: Odoo, orders: order_create.Options, world: World
+) -> None:
+    """The run is invalid and has made nothing; accepted by its name, or gone, the rule stops nobody."""
+    rule = make_rule(server, "on_create", "sale.order")
+    try:
+        record = await run_once(driver, server, orders, installation=INSTALLATION)
+        assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.CONFIG, "create")
+        assert f"accept_risks: [automation:{rule}]" in record.message
+        assert marked(world.postgres, server.database, INSTALLATION) == 0
+        assert f"automation:{rule}" in str([told async for told in findings(driver, orders)])
+        accepting = replace(orders, accept_risks=(f"automation:{rule}",))
+        assert (await run_once(driver, server, accepting, installation=INSTALLATION)).outcome is Outcome.SUCCESS
+    finally:
+        server.admin().call("base.automation", "unlink", [rule])
+    assert (await run_once(driver, server, orders, installation=INSTALLATION)).outcome is Outcome.SUCCESS
+
+
+@BOTH
+async def test_a_rule_elsewhere_is_no_risk(driver: OdooServer, server: Odoo, orders: order_create.Options) -> None:
+    """A rule on customers does not concern orders."""
+    rule = make_rule(server, "on_create", "res.partner")
+    try:
+        assert (await look(driver, orders)).risks == ()
+    finally:
+        server.admin().call("base.automation", "unlink", [rule])
+
+
+@pytest.mark.parametrize("case", [(19, "xmlrpc")], indirect=True, ids=["19"])
+async def test_the_secret_of_a_rule_with_a_webhook_stays_one(driver: OdooServer, server: Odoo) -> None:
+    """Rules that others trigger by an address nobody may guess are not shown to the probe's user."""
+    rule = make_rule(server, "on_webhook", "sale.order")
+    try:
+        assert await driver.call("base.automation", "search_count", [("id", "=", rule)]) == 0
+    finally:
+        server.admin().call("base.automation", "unlink", [rule])
+
+
+@BOTH
+async def test_who_may_not_look_says_so(server: Odoo, orders: order_create.Options) -> None:
+    """A customer at the portal sees no rules, and it is told that they are not known."""
+    stranger = address(server, login=server.portal_login, password=Secret(server.portal_password), janitor_login="")
+    visitor = OdooServer(stranger)
+    try:
+        assert (await look(visitor, orders)).unseen == ("base.automation",)
+    finally:
+        await visitor.close()
+
+
+@BOTH
+async def test_a_carrier_that_is_paid_stops_who_ships(
+    driver: OdooServer, server: Odoo, shipments: shipment_confirm.Options, world: World
+) -> None:
+    """A customer's carrier is a risk as soon as it has a connector: here one in name, since none is installed."""
+    admin = server.admin()
+    values = {"name": "Swift", "product_id": server.product_id, "delivery_type": "fixed"}
+    carrier = admin.call("delivery.carrier", "create", values)
+    admin.call("res.partner", "write", [shipments.partner], {"property_delivery_carrier_id": carrier})
+    try:
+        assert (await look(driver, shipments)).risks == ()
+        connect = f"update delivery_carrier set delivery_type = 'dhl' where id = {carrier}"  # noqa: S608 - own number
+        sql(world.postgres, connect, server.database)
+        record = await run_once(driver, server, shipments, installation=INSTALLATION, probe=shipment_confirm.PROBE)
+        assert (record.outcome, record.reason) == (Outcome.INVALID, Reason.CONFIG)
+        assert f"accept_risks: [carrier:{carrier}]" in record.message
+    finally:
+        admin.call("res.partner", "write", [shipments.partner], {"property_delivery_carrier_id": False})
+        sql(world.postgres, f"delete from delivery_carrier where id = {carrier}", server.database)  # noqa: S608
+
+
+@BOTH
+async def test_mail_about_each_shipment_is_a_risk_to_who_ships(
+    driver: OdooServer, server: Odoo, orders: order_create.Options, shipments: shipment_confirm.Options
+) -> None:
+    """A company that mails a confirmation of each shipment is named to the flow that ships, and to no other."""
+    admin = server.admin()
+    company: Any = admin.call("res.company", "search", [], limit=1)
+    admin.call("res.company", "write", company, {"stock_move_email_validation": True})
+    try:
+        assert [risk.name for risk in (await look(driver, shipments)).risks] == [f"mail:{company[0]}"]
+        assert (await look(driver, orders)).risks == ()
+    finally:
+        admin.call("res.company", "write", company, {"stock_move_email_validation": False})
