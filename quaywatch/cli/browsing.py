@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from quaywatch.config import Settings
-from quaywatch.config.browser_table import ArtifactsTable
+from quaywatch.config.browser_table import ArtifactsTable, BucketTable
 from quaywatch.config.tables import OdooTable
-from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBrowser, WarmBrowser
+from quaywatch.drivers.browser import BrowserSettings, BucketStore, LocalStore, Site, SiteBrowser, Store, WarmBrowser
+from quaywatch.drivers.s3 import ObjectPrefix
 
 
 def plan_browser(settings: Settings, *, headed: bool = False) -> WarmBrowser:
@@ -36,7 +37,21 @@ def web_client(table: OdooTable, browser: WarmBrowser) -> SiteBrowser:
     return SiteBrowser(site, browser)
 
 
-def _store(table: ArtifactsTable) -> LocalStore | None:
-    if table.directory is None:
-        return None
-    return LocalStore(directory=table.directory, max_age=table.max_age, max_bytes=table.max_bytes)
+def _store(table: ArtifactsTable) -> Store | None:
+    if table.s3 is not None:
+        return BucketStore(place=_place(table.s3))
+    if table.directory is not None:
+        return LocalStore(directory=table.directory, max_age=table.max_age, max_bytes=table.max_bytes)
+    return None
+
+
+def _place(table: BucketTable) -> ObjectPrefix:
+    return ObjectPrefix(
+        endpoint=table.endpoint,
+        bucket=table.bucket,
+        prefix=table.prefix,
+        region=table.region,
+        access_key=table.access_key,
+        secret_key=table.secret_key,
+        ca_file=table.ca_file,
+    )

@@ -26,7 +26,7 @@ from quaywatch.config.tables import (
 from quaywatch.contract import Meter, Target, Watched
 from quaywatch.drivers.backup_command import Command, CommandReports
 from quaywatch.drivers.backup_reports import Parse, parse_pgbackrest, parse_plain, parse_walg
-from quaywatch.drivers.backup_s3 import ObjectPrefix, ObjectReports
+from quaywatch.drivers.backup_s3 import ObjectReports
 from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpServer
@@ -34,6 +34,7 @@ from quaywatch.drivers.kubernetes import KubernetesLease, LeaseAddress
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
+from quaywatch.drivers.s3 import ObjectPrefix
 from quaywatch.runtime.clock import Clock
 from quaywatch.runtime.evidence import PAGE_WITHIN, Surroundings
 from quaywatch.runtime.kube_leases import KubernetesLeases

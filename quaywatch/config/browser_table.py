@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from .sentences import refusal
 from .tables import OrDefault, Table
-from .values import AbsolutePath, Seconds, Text, Url, Whole
+from .values import AbsolutePath, CaFile, KeyPrefix, Seconds, SecretText, Text, Url, Whole
 
 _MIB = 1 << 20
+
+
+class BucketTable(Table):
+    """An S3-compatible store that pictures and traces are written to."""
+
+    endpoint: Url = Field(description="its address, without the bucket", examples=["https://s3.internal"])
+    bucket: Text = Field(description="its bucket", examples=["quaywatch-pages"])
+    prefix: KeyPrefix = Field(default="", description="what the keys begin with")
+    region: Text = Field(default="us-east-1", description="its region")
+    access_key: SecretText = Field(description="who writes there", examples=["${env:QUAYWATCH_PAGES_ACCESS_KEY}"])
+    secret_key: SecretText = Field(
+        description="and proves it; the right to write is enough", examples=["${env:QUAYWATCH_PAGES_SECRET_KEY}"]
+    )
+    ca_file: CaFile | None = Field(default=None, description="authorities to trust; the system's if unset")
 
 
 class ArtifactsTable(Table):
@@ -18,10 +33,17 @@ class ArtifactsTable(Table):
     directory: AbsolutePath | None = Field(
         default=None, description="where they are kept; nothing is kept if unset", examples=["/var/lib/quaywatch/pages"]
     )
-    max_age: Seconds = Field(default=604_800.0, description="seconds after which they go")
+    max_age: Seconds = Field(default=604_800.0, description="seconds after which they go from the directory")
     max_bytes: Annotated[Whole, Field(ge=_MIB)] = Field(
-        default=256 * _MIB, description="how much is kept; the oldest go first"
+        default=256 * _MIB, description="how much is kept in the directory; the oldest go first"
     )
+    s3: BucketTable | None = Field(default=None, description="a store that keeps them instead of a directory")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ArtifactsTable:
+        if self.directory is not None and self.s3 is not None:
+            raise refusal("artifacts_twice", "s3")
+        return self
 
 
 class BrowserTable(Table):

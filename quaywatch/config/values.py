@@ -36,6 +36,8 @@ Text = Annotated[str, Field(min_length=1)]
 TargetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A name of an object in Kubernetes."""
+KeyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")]
+"""What keys of objects begin with, in letters that are written in no two ways."""
 Installation = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,39}$")]
 
 

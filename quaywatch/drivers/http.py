@@ -132,6 +132,14 @@ class HttpServer:
         """
         return await self._exchange(method, path, body, headers)
 
+    async def put(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """The answer to a PUT, whatever its status.
+
+        Raises:
+            TargetError: within ``answer_within`` seconds.
+        """
+        return await self._exchange("PUT", path, body, headers)
+
     async def certificate(self, host: str, port: int) -> Certificate:
         """The certificate that a client gets who asks for ``host``, by the authorities that this target trusts.
 

@@ -5,9 +5,9 @@ Playwright is imported when the first page is asked for: an agent without browse
 
 from __future__ import annotations
 
-from .evidence import LocalStore, Store
+from .evidence import BucketStore, LocalStore, Store
 from .settings import BrowserSettings, Site
 from .site import SiteBrowser
 from .warm import WarmBrowser
 
-__all__ = ["BrowserSettings", "LocalStore", "Site", "SiteBrowser", "Store", "WarmBrowser"]
+__all__ = ["BrowserSettings", "BucketStore", "LocalStore", "Site", "SiteBrowser", "Store", "WarmBrowser"]

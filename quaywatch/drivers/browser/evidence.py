@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import quote, quote_plus
 
+from quaywatch.drivers.s3 import Bucket, ObjectPrefix
+
 _SUFFIXES: Final = (".png", ".zip")
 _NAME: Final = re.compile(r"[^A-Za-z0-9.-]+")
 _MASK: Final = b"***"
@@ -28,7 +30,8 @@ class Store(Protocol):
         """Keep a file, and answer where it can be found.
 
         Raises:
-            OSError: when it cannot be kept.
+            OSError: when it cannot be kept in a directory.
+            TargetError: when it cannot be kept elsewhere.
         """
         ...
 
@@ -77,6 +80,25 @@ class LocalStore:
 
     def _kept(self) -> Iterable[Path]:
         return [path for path in self.directory.glob("quaywatch_*") if path.suffix in _SUFFIXES]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketStore:
+    """An S3-compatible store. How long and how much it keeps is up to the bucket: this only writes."""
+
+    place: ObjectPrefix
+
+    async def put(self, name: str, content: bytes) -> str:
+        """Keep a file, and answer its address.
+
+        Raises:
+            TargetError: when it cannot be written.
+        """
+        bucket = Bucket(self.place)  # failures are rare: no connection waits for the next one
+        try:
+            return await bucket.put(name, content)
+        finally:
+            await bucket.close()
 
 
 def _for_owner_only(path: str, flags: int) -> int:

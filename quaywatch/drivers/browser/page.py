@@ -19,7 +19,7 @@ from quaywatch.drivers.credential import Credential
 from quaywatch.drivers.deadline import deadline
 from quaywatch.drivers.http import GATEWAY_STATUSES
 from quaywatch.drivers.network import revealed
-from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError
+from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError, TargetError
 
 from .chromium import Chromium
 from .errors import browser_errors
@@ -205,6 +205,8 @@ async def _keep(recording: Recording, store: Store, run: str, site: Site, span: 
                     span.add_event(
                         "quaywatch.browser.evidence", {"place": await store.put(file_name(run) + suffix, content)}
                     )
+        except TargetError as error:
+            _log.warning("evidence not kept", run=run, kind=suffix, error=str(error))
         except (Error, OSError, TimeoutError) as error:
             _log.warning("evidence not kept", run=run, kind=suffix, error=type(error).__name__)
 

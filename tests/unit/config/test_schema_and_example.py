@@ -80,7 +80,7 @@ lease: none
 
 def test_the_example_shows_every_key_with_its_default() -> None:
     """Whoever reads the example has seen all there is."""
-    keys = set(re.findall(r"^[ #]*([a-z_]+):", EXAMPLE, re.MULTILINE))
+    keys = set(re.findall(r"^[ #]*([a-z0-9_]+):", EXAMPLE, re.MULTILINE))
     known = {name for table in SCHEMA["$defs"].values() for name in table.get("properties", {})}
     assert known - keys == set()
     assert "# top: 5 " in EXAMPLE
