@@ -112,7 +112,7 @@ class CheckTable(Table):
     matches: Text | None = Field(default=None, description="a regular expression that is found in the text")
     exists: bool | None = Field(default=None, description="whether there is anything")
     count: Annotated[Whole, Field(ge=0)] | None = Field(default=None, description="how many items or entries there are")
-    less_than: Number | None = Field(default=None, description="a number that is more")
+    less_than: Whole | Number | None = Field(default=None, description="a number that is more")
 
     @model_validator(mode="after")
     def _is_one_check(self) -> CheckTable:
@@ -170,10 +170,16 @@ class MarkedTable(Table):
 
     model: ModelName = Field(description="the model", examples=["res.partner"])
     field: FieldName = Field(description="the field that holds ${mark}, alone or within a text", examples=["ref"])
-    methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = Field(
-        default=("unlink",), description="what is called on each, in this order"
+    methods: tuple[MethodName, ...] = Field(
+        default=("unlink",), description="what is called on each, in this order", json_schema_extra={"minItems": 1}
     )
     user: Literal["probe", "janitor"] = Field(default="probe", description=_USERS)
+
+    @model_validator(mode="after")
+    def _does_something(self) -> MarkedTable:
+        if not self.methods:
+            raise refusal("too_short", "methods", min_length=1)
+        return self
 
     @property
     def marked(self) -> Marked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,21 @@ import pytest
 from quaywatch import __version__
 
 ROOT = Path(__file__).parents[2]
+TAGS = """
+environment: test
+installation: test
+targets:
+  erp:
+    kind: odoo
+    url: http://127.0.0.1:9
+    database: none
+    login: nobody
+    password: none
+    janitor: {login: nobody, password: none}
+probes:
+  tag_create: {targets: [erp], color: 4}
+"""
+"""Nobody listens there: a run shows that it is one, and needs no Odoo."""
 ROOMS = {"quaywatch", "exporters", "probes", "otel_config", "dashboards", "alerts"}
 
 
@@ -70,6 +86,25 @@ def test_the_command_lists_what_is_built_in(installed: Path, tmp_path: Path) -> 
     done = run(installed / "quaywatch", "list", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in ("postgres_locks", "odoo_queue", "redis_memory", "order_create"))
+
+
+def test_a_probe_of_another_package_joins(installed: Path, tmp_path: Path) -> None:
+    """The example of the documentation, installed beside the wheel: listed, configured, run, undone."""
+    package = tmp_path / "quaywatch-tags"
+    shutil.copytree(ROOT / "docs/examples/quaywatch-tags", package)
+    pip = [sys.executable, "-m", "pip", "--python", str(installed / "python"), "-q"]
+    install = [*pip, "install", "--no-deps", "--no-build-isolation", "--no-compile"]
+    subprocess.run([*install, package], check=True, capture_output=True)
+    try:
+        listed = run(installed / "quaywatch", "list", "probes", cwd=tmp_path)
+        assert re.search(r"^tag_create +odoo +rpc .* create, find +color", listed.stdout, re.MULTILINE), listed.stdout
+        (tmp_path / "tags.yaml").write_text(TAGS)
+        done = run(installed / "quaywatch", "probe", "tag_create", "-c", "tags.yaml", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert re.search(r"^  create +\d+ ms  failed\n  undo: delete +\d+ ms  failed\n", done.stdout), done.stdout
+        assert "[connect]" in done.stdout
+    finally:
+        subprocess.run([*pip, "uninstall", "-y", "quaywatch-tags"], check=True, capture_output=True)
 
 
 def test_the_unit_tests_pass_from_the_wheel(installed: Path, tmp_path: Path) -> None:
