@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from quaywatch.contract import Phase, Trouble, Visit
 from quaywatch.runtime.suspicion import Suspicion
@@ -105,7 +106,7 @@ class Facts:
     """Everything that was found; None where there is nothing to look at, or it could not be looked at in time.
 
     ``front`` is a light page at the address that the probe uses, ``direct`` the same page at Odoo itself, past the
-    edge, and ``edge`` the edge's own address.
+    edge, and ``edge`` the edge's own address. ``fronted`` is whether an edge is configured to stand before Odoo.
     """
 
     suspicion: Suspicion
@@ -115,11 +116,10 @@ class Facts:
     database: Database | None = None
     standby: Standby | None = None
     cache: Cache | None = None
-    fronted: bool = field(default=False)
-    """Whether an edge is configured to stand before Odoo."""
+    fronted: bool = False
 
 
-GATEWAY: frozenset[int] = frozenset({502, 503, 504})
+GATEWAY: Final = frozenset({502, 503, 504})
 """What a proxy says of a server behind it."""
 
 

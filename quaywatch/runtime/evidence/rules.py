@@ -21,6 +21,8 @@ _LONG: Final = 1.0
 """Seconds past which a light page, or reading the database, is slow."""
 _SHORT: Final = 0.2
 """Seconds below which no statement is slow, however impatient the probe is."""
+_NAMEABLE: Final = 0.4
+"""A session that is less surely the step's is not spoken of."""
 _STALE_JOB: Final = 300.0
 _OLD_TRANSACTION: Final = 60.0
 _BEHIND: Final = 10.0
@@ -36,6 +38,7 @@ _DOWN_WORDS: Final = ("could not connect to server", "connection refused", "data
 _FULL_WORDS: Final = ("too many clients", "too many connections", "connection slots", "connection pool is full")
 _LOCK_WORDS: Final = ("could not obtain lock", "lock timeout", "deadlock detected", "could not serialize")
 _SLOW_WORDS: Final = ("statement timeout",)
+_NO_TLS: Final = "no trusted connection by TLS can be made to"
 _CUT: Final = "the connection was cut"
 _NO_DATABASE: Final = "there is no database"
 _PRINT_WORDS: Final = ("wkhtmltopdf",)
@@ -138,10 +141,6 @@ def behind_a_lock(facts: Facts) -> Judged | None:
     return Judged(confidence, _behind(root))
 
 
-_NAMEABLE: Final = 0.4
-"""A session that is less surely the step's is not spoken of."""
-
-
 def _behind(root: Root | None) -> str:
     if root is None:
         return "lock wait behind a session that is gone by now"
@@ -235,9 +234,6 @@ def edge_is_astray(facts: Facts) -> Judged | None:
 
 def _while_odoo_answers(facts: Facts) -> str:
     return ", while Odoo itself answers" if answered(facts.direct) else ""
-
-
-_NO_TLS: Final = "no trusted connection by TLS can be made to"
 
 
 def odoo_is_down(facts: Facts) -> Judged | None:
