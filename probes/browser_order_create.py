@@ -14,6 +14,7 @@ from quaywatch.errors import WrongResultError
 from . import odoo_orders as orders
 from . import odoo_placing as placing
 from .odoo_pages import Client, field, state, web_client
+from .odoo_references import resolve
 from .odoo_risks import harmless
 from .order_create import Options, has_delivery
 
@@ -57,7 +58,7 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
 
 async def _named(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> str:
     """The name of the record that an option names."""
-    record = await placing.resolve(odoo, model, reference_field, reference)
+    record = await resolve(odoo, model, reference_field, reference)
     rows = await odoo.call(model, "read", [record], ["name"])
     return str(rows[0]["name"])
 

@@ -15,6 +15,7 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from .odoo_pages import state, web_client
+from .odoo_references import resolve
 from .odoo_risks import harmless, require_unpaid
 from .shipment_confirm import LOCATION, SIX_HOURS, Options, check, reserved
 
@@ -47,7 +48,7 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
 
 
 async def _ready(odoo: Odoo, options: Options, tx: Transaction) -> tuple[orders.Order, pickings.Picking]:
-    place = await placing.resolve(odoo, LOCATION, "barcode", options.location)
+    place = await resolve(odoo, LOCATION, "barcode", options.location)
     order = await placing.confirmed(odoo, await placing.placed(odoo, options, tx, ships=True))
     picking = await reserved(odoo, order, options)
     await pickings.require_from(odoo, picking, place)

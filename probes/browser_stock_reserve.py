@@ -17,6 +17,7 @@ from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
 from .odoo_pages import Client, english, selectors_of, state, web_client
+from .odoo_references import resolve
 from .odoo_risks import harmless
 from .stock_reserve import Options
 from .stock_reserve import check as check_over_rpc
@@ -50,7 +51,7 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
 
 
 async def _confirmed(odoo: Odoo, options: Options, tx: Transaction) -> orders.Order:
-    product = await placing.resolve(odoo, stock.PRODUCT, "default_code", options.product)
+    product = await resolve(odoo, stock.PRODUCT, "default_code", options.product)
     await stock.require_storable(odoo, product)
     order = await placing.placed(odoo, options, tx, freed=lambda order: pickings.require_freed(odoo, order))
     return await placing.confirmed(odoo, order)
@@ -80,7 +81,7 @@ async def check(odoo: Odoo, options: Options) -> AsyncIterator[str]:
 
 async def _hidden_orders(odoo: Odoo, options: Options) -> AsyncIterator[str]:
     """A sentence when the product is on its way to orders that the user may not see."""
-    product = await placing.resolve(odoo, stock.PRODUCT, "default_code", options.product)
+    product = await resolve(odoo, stock.PRODUCT, "default_code", options.product)
     going = [("product_id", "=", product), ("state", "not in", ["draft", "done", "cancel"]), (_SOLD, "!=", False)]
     moves = await odoo.call(pickings.MOVE, "search_count", going)
     seen = await odoo.call(pickings.MOVE, "search_count", [*going, (f"{_SOLD}.id", ">", 0)])

@@ -19,6 +19,7 @@ from . import odoo_papers as papers
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from .odoo_names import LABEL_FORM, ZPL_TEMPLATE, called, has_label_form
+from .odoo_references import resolve
 from .odoo_risks import harmless
 
 PRODUCT: Final = "product.product"
@@ -81,7 +82,7 @@ async def labelled(odoo: Odoo, reference: int | str) -> Product:
     Raises:
         ConfigError: when it is not there, or has no barcode.
     """
-    record = await placing.resolve(odoo, PRODUCT, "default_code", reference)
+    record = await resolve(odoo, PRODUCT, "default_code", reference)
     rows = await odoo.call(PRODUCT, "search_read", [("id", "=", record)], fields=["name", "barcode"], limit=1)
     if not rows or not rows[0]["barcode"]:
         raise ConfigError(f"{PRODUCT} {record}: it is not there or has no barcode, which its labels must show")

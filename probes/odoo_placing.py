@@ -14,6 +14,7 @@ from quaywatch.errors import ConfigError, FaultError, WrongResultError
 
 from . import odoo_orders as orders
 from .odoo_checks import missing_rights, reachable_contact
+from .odoo_references import REFERENCES, resolve
 from .odoo_risks import findings as risks_of
 
 RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}
@@ -76,9 +77,9 @@ async def placed(
 
 
 async def _values(odoo: Odoo, wanted: Wanted, mark: str) -> dict[str, Any]:
-    product = await resolve(odoo, "product.product", "default_code", wanted.product)
+    product = await REFERENCES.resolve(odoo, "product.product", "default_code", wanted.product)
     return {
-        "partner_id": await resolve(odoo, "res.partner", "ref", wanted.partner),
+        "partner_id": await REFERENCES.resolve(odoo, "res.partner", "ref", wanted.partner),
         orders.MARK: mark,
         "order_line": [(0, 0, {"product_id": product, "product_uom_qty": wanted.quantity})],
     }
@@ -88,6 +89,7 @@ async def _created(odoo: Odoo, wanted: Wanted, values: dict[str, Any]) -> orders
     try:
         await odoo.call(orders.ORDER, "create", values)
     except FaultError:
+        REFERENCES.forget(odoo)
         await _check_references(odoo, wanted)
         raise
     found = await _alive(odoo, values[orders.MARK])
@@ -101,32 +103,19 @@ async def _alive(odoo: Odoo, mark: str) -> list[orders.Order]:
     return [order for order in await orders.marked(odoo, mark) if order.state != "cancel"]
 
 
-async def resolve(odoo: Odoo, model: str, reference_field: str, reference: int | str) -> int:
-    """The id of the record that an option names.
-
-    Raises:
-        ConfigError: when none has the reference, or several have.
-    """
-    if isinstance(reference, int):
-        return reference
-    rows = await odoo.call(model, "search_read", [(reference_field, "=", reference)], fields=["id"], limit=2)
-    if len(rows) != 1:
-        found = "no record has it" if not rows else "several records have it"
-        raise ConfigError(f"{model} with the {reference_field} {reference!r}: {found}, exactly one is expected")
-    return int(rows[0]["id"])
-
-
 async def _check_references(odoo: Odoo, wanted: Wanted) -> None:
     """Tell a wrong configuration from a broken Odoo after a create that failed.
 
     Raises:
-        ConfigError: when a configured id does not exist or is not to be seen by the probe's user.
+        ConfigError: when a configured record does not exist or is not to be seen by the probe's user.
     """
-    for model, reference in (("res.partner", wanted.partner), ("product.product", wanted.product)):
-        if isinstance(reference, int) and not await odoo.call(
-            model, "search_count", [("id", "=", reference)], context={"active_test": False}
-        ):
-            raise ConfigError(f"{model} {reference}: the probe's user sees no such record")
+    for model, reference_field, reference in (
+        ("res.partner", "ref", wanted.partner),
+        ("product.product", "default_code", wanted.product),
+    ):
+        record = await resolve(odoo, model, reference_field, reference)
+        if not await odoo.call(model, "search_count", [("id", "=", record)], context={"active_test": False}):
+            raise ConfigError(f"{model} {record}: the probe's user sees no such record")
 
 
 async def confirmed(odoo: Odoo, order: orders.Order) -> orders.Order:

@@ -11,7 +11,7 @@ from quaywatch.errors import ConfigError, WrongResultError
 
 from .odoo_names import STORABLE, certainly_called, is_storable
 from .odoo_pickings import LINE, TOLERANCE, Picking
-from .odoo_placing import resolve
+from .odoo_references import resolve
 
 PRODUCT: Final = "product.product"
 QUANT: Final = "stock.quant"

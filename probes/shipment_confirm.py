@@ -19,6 +19,7 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
+from .odoo_references import resolve
 from .odoo_risks import harmless, require_unpaid
 
 LOCATION: Final = "stock.location"
@@ -39,7 +40,7 @@ class Options(placing.Wanted):
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, reserve, and validate what is reserved in the right place."""
     async with tx.step("create"):
-        place = await placing.resolve(odoo, LOCATION, "barcode", options.location)
+        place = await resolve(odoo, LOCATION, "barcode", options.location)
         order = await placing.placed(odoo, options, tx, ships=True)
     async with tx.step("confirm"):
         order = await placing.confirmed(odoo, order)
@@ -65,7 +66,7 @@ async def reserved(odoo: Odoo, order: orders.Order, options: Options) -> picking
     try:
         return await pickings.reserve(odoo, order)
     except WrongResultError:
-        product = await placing.resolve(odoo, stock.PRODUCT, "default_code", options.product)
+        product = await resolve(odoo, stock.PRODUCT, "default_code", options.product)
         await stock.require_free(odoo, product, options.quantity)
         raise
 
@@ -76,7 +77,7 @@ async def check(odoo: Odoo, options: Options) -> AsyncIterator[str]:
     for finding in findings:
         yield finding
     try:
-        await placing.resolve(odoo, LOCATION, "barcode", options.location)
+        await resolve(odoo, LOCATION, "barcode", options.location)
     except ConfigError as error:
         yield str(error)
     if not findings:

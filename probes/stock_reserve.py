@@ -17,6 +17,7 @@ from . import odoo_orders as orders
 from . import odoo_pickings as pickings
 from . import odoo_placing as placing
 from . import odoo_stock as stock
+from .odoo_references import resolve
 from .odoo_risks import harmless
 
 
@@ -29,7 +30,7 @@ class Options(placing.Wanted):
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, let go of the goods, reserve them, and find them reserved in the stock as well."""
     async with tx.step("create"):
-        product = await placing.resolve(odoo, stock.PRODUCT, "default_code", options.product)
+        product = await resolve(odoo, stock.PRODUCT, "default_code", options.product)
         await stock.require_storable(odoo, product)
         order = await placing.placed(odoo, options, tx, freed=lambda order: pickings.require_freed(odoo, order))
     async with tx.step("confirm"):
