@@ -27,6 +27,8 @@ STOCK_USER: Final = "stock.group_stock_user"
 JANITOR: Final = (USER, "sales_team.group_sale_manager", "stock.group_stock_manager")
 STOCK: Final = 10_000.0
 """How many of a product are brought in: enough for a run every six hours, for years."""
+OURS: Final = "Kept for the probes of Quaywatch, which fills its stock up."
+"""The note by which a product is known as the probes' own."""
 SEEING: Final = "Quaywatch: sees automation rules"
 """The group that may read which automation rules there are: without it no probe knows what its orders set off."""
 _OF_STOCK: Final = frozenset({"stock-reserve", "shipment-confirm"})
@@ -34,6 +36,7 @@ _OF_STOCK: Final = frozenset({"stock-reserve", "shipment-confirm"})
 _OF_PAPERS: Final = "label-print"
 _ADDRESS: Final = "@quaywatch.invalid"
 """What makes an e-mail address of a login: mail to it is never delivered."""
+_ACTION: Final = "ir.actions.server"
 _ACTION_OF_RULE: Final = "action_server_id"
 """By this field a rule is a server action too, up to 16, and cannot be read without it."""
 _NOT_FROM_OUTSIDE: Final = "[('trigger', '!=', 'on_webhook')]"
@@ -175,12 +178,13 @@ class _Hand:
             return found
         return await self.new(what, model, {**key, **values}, **context)
 
-    async def new(self, what: str, model: str, values: Mapping[str, Any], note: str = "", **context: Any) -> int | None:
+    async def new(self, what: str, model: str, values: Mapping[str, Any], **context: Any) -> int | None:
+        """The id of a new record; None where it is only said to be missing."""
         if not self.apply:
-            self.tell(what, State.MISSING, note)
+            self.tell(what, State.MISSING)
             return None
         made: int = await self.odoo.call(model, "create", dict(values), context=context)
-        self.tell(what, State.MADE, note)
+        self.tell(what, State.MADE)
         return made
 
     async def group(self, name: str) -> int:
@@ -250,34 +254,36 @@ def _address(account: Account) -> str:
 
 async def _seeing(hand: _Hand) -> dict[str, int]:
     """The group that sees automation rules, with its rights; nothing where there are no such rules."""
-    what = "the right to see automation rules"
     try:
         fields = await hand.odoo.fields(RULE)
     except VersionError:
         return {}
     group = await hand.found("res.groups", {"name": SEEING})
-    if group is not None:
-        hand.tell(what, State.THERE)
-        return {SEEING: group}
-    group = await hand.new(what, "res.groups", {"name": SEEING})
-    if group is None:
-        return {}
-    await _give(hand, group, RULE, domain=_NOT_FROM_OUTSIDE)
-    if _ACTION_OF_RULE in fields:
-        await _give(hand, group, "ir.actions.server")
-    return {SEEING: group}
+    models = [RULE, *([_ACTION] if _ACTION_OF_RULE in fields else [])]
+    lacks = [model for model in models if group is None or not await _may_read(hand.odoo, group, model)]
+    state = State.THERE if not lacks else State.MADE if hand.apply else State.MISSING
+    if state is State.MADE:
+        group = group or await hand.odoo.call("res.groups", "create", {"name": SEEING})
+        for model in lacks:
+            await _give(hand, group, model)
+    hand.tell("the right to see automation rules", state)
+    return {} if group is None else {SEEING: group}
 
 
-async def _give(hand: _Hand, group: int, model: str, domain: str = "") -> None:
-    """The right to read a model, or those of its records that a domain says."""
+async def _may_read(odoo: Odoo, group: int, model: str) -> bool:
+    right = [("group_id", "=", group), ("model_id.model", "=", model), ("perm_read", "=", True)]
+    return bool(await odoo.call("ir.model.access", "search_count", right))
+
+
+async def _give(hand: _Hand, group: int, model: str) -> None:
+    """The right to read a model, and of rules only those that nobody triggers from outside."""
     number = await hand.found("ir.model", {"model": model})
-    right = {"name": SEEING, "model_id": number, "group_id": group, "perm_read": True}
-    await hand.odoo.call(
-        "ir.model.access", "create", right | {"perm_write": False, "perm_create": False, "perm_unlink": False}
-    )
-    if domain:
-        rule = {"name": SEEING, "model_id": number, "groups": [(6, 0, [group])], "domain_force": domain}
+    of_group = {"name": SEEING, "model_id": number}
+    if model == RULE:  # first, so that there is no right without it
+        rule = {**of_group, "groups": [(6, 0, [group])], "domain_force": _NOT_FROM_OUTSIDE}
         await hand.odoo.call("ir.rule", "create", rule)
+    reading = {"perm_read": True, "perm_write": False, "perm_create": False, "perm_unlink": False}
+    await hand.odoo.call("ir.model.access", "create", {**of_group, "group_id": group, **reading})
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -296,9 +302,10 @@ async def _product(hand: _Hand, goods: Goods, stock: float, what: str) -> None:
     name = await certainly_called(hand.odoo, STORABLE)
     number = await hand.found("product.product", _key("default_code", goods.reference))
     if number is None:
-        values = {**_named("default_code", goods.reference), "barcode": goods.reference, "list_price": 0.0}
-        kept = storable_values(name, kept=goods.storable)
-        number = await hand.new(what, "product.product", {**values, **kept, "taxes_id": [(6, 0, [])]})
+        values = _named("default_code", goods.reference) | {"barcode": goods.reference, "description": OURS}
+        values |= {"list_price": 0.0, "taxes_id": [(6, 0, [])]}
+        values |= storable_values(name, kept=goods.storable)
+        number = await hand.new(what, "product.product", values)
     elif goods.storable and not await _is_kept(hand.odoo, number, name):
         hand.tell(what, State.BY_HAND, "no stock of it is kept: let Odoo track its inventory, or name another")
         return
@@ -327,22 +334,39 @@ async def _place(hand: _Hand, reference: int | str | None) -> int | None:
 
 
 async def _bring_in(hand: _Hand, what: str, product: int | None, place: int | None, stock: float) -> None:
-    """Fill the stock of a product up in its place, when less than half of it is there."""
+    """Fill the stock of a product up in its place, when less than half of it is there; of our own products only."""
     there = await _on_hand(hand.odoo, product, place) if product and place else 0.0
     if there >= stock / 2:
         hand.tell(what, State.THERE, f"{there:g}")
-        return
-    if not (hand.apply and product and place):
+    elif product and not await _is_ours(hand.odoo, product):
+        note = f"{there:g} are there; it is not known to be the probes' own product, so nothing is brought in"
+        hand.tell(what, State.THERE if there else State.BY_HAND, note)
+    elif hand.apply and product and place:
+        await _count_in(hand.odoo, product, place, stock)
+        hand.tell(what, State.MADE, f"{stock - there:g}")
+    else:
         hand.tell(what, State.MISSING, f"{stock - there:g}")
-        return
+
+
+async def _is_ours(odoo: Odoo, product: int) -> bool:
+    """Whether a product is one that was made here: nobody else's stock is ever changed."""
+    (row,) = await odoo.call("product.product", "read", [product], ["description"])
+    return OURS in str(row["description"])
+
+
+async def _count_in(odoo: Odoo, product: int, place: int, stock: float) -> None:
+    """Tell Odoo that so many are there.
+
+    Raises:
+        ConfigError: when it does not say so afterwards.
+    """
     values = {"product_id": product, "location_id": place, "inventory_quantity": stock}
-    quant = await hand.odoo.call("stock.quant", "create", values, context={"inventory_mode": True})
-    if "inventory_quantity_set" in await hand.odoo.fields("stock.quant"):
-        await hand.odoo.call("stock.quant", "action_apply_inventory", [quant])
-    now = await _on_hand(hand.odoo, product, place)
+    quant = await odoo.call("stock.quant", "create", values, context={"inventory_mode": True})
+    if "inventory_quantity_set" in await odoo.fields("stock.quant"):
+        await odoo.call("stock.quant", "action_apply_inventory", [quant])
+    now = await _on_hand(odoo, product, place)
     if now < stock:
         raise ConfigError(f"Odoo took in {stock:g} and says that there are {now:g}")
-    hand.tell(what, State.MADE, f"{now - there:g}")
 
 
 async def _on_hand(odoo: Odoo, product: int, place: int) -> float:

@@ -88,7 +88,10 @@ def test_flows_run_with_what_it_makes_and_with_no_more(
 
 
 def test_a_key_is_made_kept_and_replaced(server: Odoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The key logs in and its file is its owner's alone; a good one is left alone, one that is refused replaced."""
+    """The key logs in and its file is its owner's alone; a good one is left alone, one that is refused replaced.
+
+    How long it lasts is measured where it ends, on 19 and not on 14.
+    """
     path, key = configured(server, tmp_path, "login"), tmp_path / "erp.key"
     arguments = ("--apply", "--api-key-file", str(key))
     assert setup(path, *arguments) == 0
@@ -97,6 +100,9 @@ def test_a_key_is_made_kept_and_replaced(server: Odoo, tmp_path: Path, capsys: p
     first = key.read_text()
     with_key = configured(server, tmp_path, "login", api_key=f"${{file:{key}}}")
     assert main(["check", "-c", str(with_key)]) == 0, capsys.readouterr().out
+    assert main(["once", "-c", str(with_key), "--exporter", "odoo_api_keys"]) == 0
+    ends = server.database == "odoo19"
+    assert ("odoo.api_key.remaining" in capsys.readouterr().out) is ends
     assert setup(path, *arguments) == 0
     assert (f"there    the API key in {key}" in capsys.readouterr().out, key.read_text()) == (True, first)
     key.write_text("0" * 40)

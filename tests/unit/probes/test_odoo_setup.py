@@ -28,7 +28,7 @@ from probes.odoo_setup import (
 )
 from quaywatch.errors import PermissionDeniedError
 from quaywatch.secret import Secret
-from tests.unit.probes.fake_admin import GROUPS, RULES, FakeAdmin
+from tests.unit.probes.fake_admin import GROUPS, RULES, STOCK, FakeAdmin
 from tests.unit.probes.versions import VERSIONS
 
 GOODS: dict[str, Any] = {"partner": "CUSTOMER", "product": "PALLET"}
@@ -131,6 +131,27 @@ async def test_stock_is_filled_up_when_half_of_it_is_gone() -> None:
     quant["quantity"] = 4_999.0
     assert (await prepared(odoo))[-1] == Prepared("stock of PALLET", State.MADE, "5001")
     assert quant["quantity"] == 10_000.0
+
+
+@pytest.mark.parametrize(("there", "state"), [(0.0, State.BY_HAND), (3.0, State.THERE)])
+async def test_nobody_elses_stock_is_changed(there: float, state: State) -> None:
+    """A product that was not made here keeps its stock; without any, a person has to see to it."""
+    odoo = FakeAdmin(19)
+    field, kept = odoo.facts.storable
+    odoo.tables["product.product"] = {1: {"default_code": "PALLET", "description": "<p>Oak</p>", field: kept}}
+    odoo.tables["stock.quant"] = {1: {"product_id": 1, "location_id": STOCK, "quantity": there}}
+    told = await prepared(odoo, Preparation((), (), (Goods("PALLET", storable=True, place=None),)))
+    assert (told[-1].state, odoo.writes) == (state, [])
+
+
+async def test_a_right_that_was_half_given_is_given() -> None:
+    """Where somebody broke off after making the group, the next one makes the rest."""
+    odoo = FakeAdmin(16)
+    odoo.tables["res.groups"] = {9: {"name": SEEING}}
+    told = await prepared(odoo, Preparation((PROBE,), (), ()))
+    assert told[0] == Prepared("the right to see automation rules", State.MADE)
+    assert len(odoo.tables["ir.model.access"]) == 2
+    assert len(odoo.tables["res.groups"]) == 1
 
 
 @pytest.mark.parametrize(
