@@ -26,6 +26,7 @@ def plan_browser(settings: Settings, *, headed: bool = False) -> WarmBrowser:
             answer_within=table.answer_within,
             origins=table.allow_origins,
             store=_store(table.artifacts),
+            authorities=_authorities(settings),
             headed=headed,
         )
     )
@@ -35,6 +36,11 @@ def web_client(table: OdooTable, browser: WarmBrowser) -> SiteBrowser:
     """An Odoo's web client in that browser, as the probe's user."""
     site = Site(url=table.url, database=table.database, login=table.login, password=table.password)
     return SiteBrowser(site, browser)
+
+
+def _authorities(settings: Settings) -> tuple[Path, ...]:
+    files = (table.ca_file for table in settings.targets.values() if isinstance(table, OdooTable))
+    return tuple(Path(file) for file in files if file is not None)
 
 
 def _store(table: ArtifactsTable) -> Store | None:

@@ -18,6 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Error, Playwright, asy
 from quaywatch.drivers.http import USER_AGENT
 from quaywatch.errors import InternalError
 
+from .authorities import trust
 from .settings import BrowserSettings
 
 VIEWPORT: Final = {"width": 1366, "height": 900}
@@ -52,6 +53,7 @@ class Chromium:
         """A new one.
 
         Raises:
+            ConfigError: when it cannot be made to trust the authorities that it is given.
             InternalError: when it does not start.
         """
         try:
@@ -124,6 +126,7 @@ async def _started(settings: BrowserSettings, directory: Path) -> Chromium:
     playwright: Playwright | None = None
     try:
         async with asyncio.timeout(START_WITHIN):
+            await trust(settings.authorities, directory)
             with _temporary_files_in(directory):
                 playwright = await async_playwright().start()
             browser = await _launched(playwright, settings, directory)

@@ -20,7 +20,7 @@ _WORDS: Final = {
     "ERR_ADDRESS_UNREACHABLE": ("the host cannot be reached", "check routes and firewalls"),
     "ERR_CONNECTION_TIMED_OUT": ("the host does not answer", "check routes and firewalls"),
 }
-_CERTIFICATE: Final = ("its certificate is not trusted", "the browser trusts the system's authorities only")
+_CERTIFICATE: Final = ("its certificate is not trusted", "name its authority's certificate in the target's ca_file")
 _CRASHED: Final = (
     "the page crashed",
     "give the agent more memory, or set browser.dev_shm to false",

@@ -27,6 +27,7 @@ class BrowserSettings:
         answer_within: seconds for one page to load, or one element to appear.
         origins: more origins than a target's own whose requests bear the trace.
         store: where evidence of failures is kept; nowhere if None.
+        authorities: files of certificates that are trusted beside the browser's own.
         headed: whether there is a window to look at.
     """
 
@@ -41,6 +42,7 @@ class BrowserSettings:
     answer_within: float = 30.0
     origins: tuple[str, ...] = ()
     store: Store | None = None
+    authorities: tuple[Path, ...] = ()
     headed: bool = False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -64,12 +65,12 @@ class WebSite:
         return inside
 
 
-async def serve(site: WebSite) -> web.AppRunner:
-    """Serve a site on a free port."""
+async def serve(site: WebSite, tls: ssl.SSLContext | None = None) -> web.AppRunner:
+    """Serve a site on a free port, encrypted if a certificate is given."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", site.answer)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    site.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     return runner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ssl
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+import trustme
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -267,6 +269,25 @@ async def test_a_browser_that_dies_is_replaced(site: WebSite, warm: WarmBrowser)
     async with client(site, warm).page("run") as page:
         await page.open("/page")
     assert await _ended(old)
+
+
+async def test_a_certificate_is_trusted_by_the_authority_of_a_target(tmp_path: Path, warm: WarmBrowser) -> None:
+    """A browser that is given the authority's file opens the site; one that is not says what to do."""
+    require("libnss3-tools")
+    authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    secure = WebSite()
+    runner = await serve(secure, context)
+    trusting = WarmBrowser(replace(SETTINGS, authorities=(tmp_path / "ca.pem",)))
+    async with client(secure, trusting).page("run") as page:
+        await page.open("/page")
+    await trusting.close()
+    async with client(secure, warm).page("run") as page:
+        with pytest.raises(ConnectError, match="certificate is not trusted") as caught:
+            await page.open("/page")
+    assert "ca_file" in str(caught.value.remedy)
+    await runner.cleanup()
 
 
 @pytest.mark.parametrize("settings", [replace(SETTINGS, recycle_after=0.001), replace(SETTINGS, memory=1)])
