@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.page import put
 from sandbox.cache import SandboxError
 from sandbox.host import require
 from sandbox.world import World, down, up
 
-from .report import write
+from .foretold import PAGE
+from .report import text
 from .trial import Plan, Trial, trial
 
 SERVERS: Final = {"odoo14": 14, "odoo19": 19}
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SandboxError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 1
-    write(trials, _facts(runs, time.monotonic() - began))
+    put(PAGE, "soak", text(trials, _facts(runs, time.monotonic() - began)))
     for one in trials:
         for sentence in one.wrong:
             print(f"{one.server}: {sentence}", file=sys.stderr)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
-from .foretold import PAGE
 from .trial import Stretch, Trial, counts
 
-_BEGIN: Final = "<!-- soak: begin -->"
-_END: Final = "<!-- soak: end -->"
 _COLUMNS: Final = (
     "Runs",
     "in a browser",
@@ -24,19 +20,6 @@ _COLUMNS: Final = (
 )
 _SHOWN: Final = 3
 """Sentences of what was wrong that the page shows; the terminal shows all."""
-
-
-def write(trials: Sequence[Trial], facts: str, page: Path = PAGE) -> None:
-    """Put the figures between the page's markers.
-
-    Raises:
-        ValueError: when the page has no markers.
-    """
-    before, begin, rest = page.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks {_BEGIN} or {_END}")
-    page.write_text(f"{before}{begin}\n{text(trials, facts)}{end}{after}")
 
 
 def text(trials: Sequence[Trial], facts: str) -> str:

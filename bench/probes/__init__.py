@@ -1,0 +1,1 @@
+"""What a probe costs beside a bare script that makes the same calls or clicks: `python -m bench.probes`."""
