@@ -15,7 +15,7 @@ from sandbox.parts.postgres import sql
 from sandbox.world import World
 
 PARTS = ("odoo14", "odoo19")
-FLOWS = ("stock_reserve", "shipment_confirm", "portal_lookup")
+FLOWS = ("stock_reserve", "shipment_confirm")
 """What a salesman alone goes through; order_create is part of each."""
 LOGIN, PASSWORD = "setup-probe", "setup-probe-password"
 USED = """
