@@ -1,7 +1,7 @@
 """Dashboards as code: builders over the metric catalogue, rendered to classic Grafana JSON.
 
 A panel names metrics as the catalogue does; one that does not exist is an error at rendering, not an empty panel at
-night. The catalogue and the translation to the store's names are passed in.
+night. The catalogue, the translation to the store's names and the levels that alerts go by are passed in.
 """
 
 from __future__ import annotations
@@ -11,26 +11,49 @@ from collections.abc import Callable, Iterable, Iterator
 
 from quaywatch.contract import Metric
 
+from .agent import agent
 from .builder import Dashboard, Names
 from .can_we_ship import can_we_ship
+from .edge import edge
+from .flow import flow
+from .levels import Levels, Promise
+from .postgresql import postgresql
+from .queues import queues
+from .redis import redis
+from .replication import replication
+from .slo import slo
+from .tenants import tenants
 
-DASHBOARDS: tuple[Callable[[Names], Dashboard], ...] = (can_we_ship,)
+DASHBOARDS: tuple[Callable[[Levels], Dashboard], ...] = (
+    can_we_ship,
+    flow,
+    queues,
+    postgresql,
+    replication,
+    redis,
+    edge,
+    tenants,
+    slo,
+    agent,
+)
 
 
-def render(metrics: Iterable[Metric], translate: Callable[[Metric], str]) -> Iterator[tuple[str, str]]:
-    """File name and JSON text of every dashboard, the same for the same catalogue.
+def render(metrics: Iterable[Metric], translate: Callable[[Metric], str], levels: Levels) -> Iterator[tuple[str, str]]:
+    """File name and JSON text of every dashboard, the same for the same arguments.
 
     Args:
         metrics: the catalogue.
         translate: a metric's name in the store.
+        levels: from where on something is bad, as the alerts have it.
 
     Raises:
         KeyError: when a panel names a metric that the catalogue lacks.
     """
     names = Names(metrics, translate)
-    for build in DASHBOARDS:
-        dashboard = build(names)
-        yield f"{dashboard.uid}.json", json.dumps(dashboard.to_json(), indent=2, sort_keys=True) + "\n"
+    whole = [build(levels) for build in DASHBOARDS]
+    for dashboard in whole:
+        text = json.dumps(dashboard.to_json(names, whole), indent=2, sort_keys=True)
+        yield f"{dashboard.uid}.json", f"{text}\n"
 
 
-__all__ = ["DASHBOARDS", "Dashboard", "Names", "render"]
+__all__ = ["DASHBOARDS", "Dashboard", "Levels", "Names", "Promise", "render"]

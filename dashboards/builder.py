@@ -13,6 +13,7 @@ from typing import Any
 from quaywatch.contract import Kind, Metric
 
 Json = dict[str, Any]
+Steps = tuple[tuple[float | None, str], ...]
 
 SCHEMA_VERSION = 42
 WIDTH = 24
@@ -68,7 +69,8 @@ class Panel:
     """One panel: its title says what it answers, its description how to read it.
 
     ``unit`` is Grafana's; when it is empty it follows from the first metric. ``steps`` are the thresholds as
-    (from value, colour), beginning with the colour of everything below.
+    (from value, colour), beginning with the colour of everything below. ``when_fine`` says that the panel is empty
+    while all is well.
     """
 
     title: str
@@ -78,10 +80,11 @@ class Panel:
     unit: str = ""
     width: int = 8
     height: int = 7
-    steps: tuple[tuple[float | None, str], ...] = ((None, "green"),)
+    steps: Steps = ((None, "green"),)
     mappings: tuple[Json, ...] = ()
     empty: str = "no data: is the agent running?"
     stacked: bool = False
+    when_fine: bool = False
 
     def to_json(self, names: Names, number: int, x: int, y: int) -> Json:
         """Grafana's form of the panel at a place of the grid."""
@@ -97,10 +100,10 @@ class Panel:
             ],
             "fieldConfig": {"defaults": self._field(names), "overrides": []},
             "options": self._options(),
+            **({"transformations": [_WITHOUT_TIME]} if self.kind == "table" else {}),
         }
 
-    @staticmethod
-    def _target(names: Names, query: Query, letter: str) -> Json:
+    def _target(self, names: Names, query: Query, letter: str) -> Json:
         return {
             "refId": letter,
             "datasource": SOURCE,
@@ -108,17 +111,31 @@ class Panel:
             "legendFormat": query.legend,
             "instant": query.instant,
             "range": not query.instant,
+            "format": "table" if self.kind == "table" else "time_series",
         }
 
     def _field(self, names: Names) -> Json:
         steps = [{"value": value, "color": colour} for value, colour in self.steps]
-        custom = {"fillOpacity": 20, "stacking": {"mode": "normal" if self.stacked else "none"}, "showPoints": "never"}
         return {
             "unit": self.unit or self._natural_unit(names),
             "noValue": self.empty,
+            "color": {"mode": "palette-classic" if self.kind == "timeseries" else "thresholds"},
             "thresholds": {"mode": "absolute", "steps": steps},
             "mappings": list(self.mappings),
-            **({"custom": custom} if self.kind == "timeseries" else {}),
+            **self._custom(),
+        }
+
+    def _custom(self) -> Json:
+        if self.kind != "timeseries":
+            return {}
+        shown = "dashed" if len(self.steps) > 1 else "off"
+        return {
+            "custom": {
+                "fillOpacity": 20,
+                "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
+                "showPoints": "never",
+                "thresholdsStyle": {"mode": shown},
+            }
         }
 
     def _natural_unit(self, names: Names) -> str:
@@ -127,9 +144,20 @@ class Panel:
         return "short" if counted else UNITS[metric.unit]
 
     def _options(self) -> Json:
-        if self.kind == "stat":
-            return {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "textMode": "auto"}
-        return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}
+        legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
+        match self.kind:
+            case "stat":
+                return {"reduceOptions": {"calcs": ["lastNotNull"], "values": False}, "colorMode": "background",
+                        "textMode": "auto", "graphMode": "none"}  # fmt: skip
+            case "table":
+                return {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": "Value", "desc": True}]}
+            case "state-timeline":
+                return {"mergeValues": True, "showValue": "never", "rowHeight": 0.8, "legend": legend}
+            case _:
+                return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+
+
+_WITHOUT_TIME: Json = {"id": "organize", "options": {"excludeByName": {"Time": True}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +170,8 @@ class Variable:
 
     def to_json(self, names: Names) -> Json:
         """Grafana's form of the variable; it is read again when the time range changes."""
-        query = names.expand(f"label_values(<{self.metric}>, {self.name})")
+        chosen = "" if self.name == "environment" else '{environment=~"$environment"}'
+        query = names.expand(f"label_values(<{self.metric}>{chosen}, {self.name})")
         return {
             "name": self.name,
             "label": self.label,
@@ -166,12 +195,15 @@ class Dashboard:
     uid: str
     title: str
     description: str
-    names: Names
     rows: tuple[tuple[str, tuple[Panel, ...]], ...]
     variables: tuple[Variable, ...] = field(default=())
 
-    def to_json(self) -> Json:
-        """Grafana's classic JSON."""
+    def panels(self) -> Iterator[Panel]:
+        """All panels, from the first row on."""
+        return (panel for _, panels in self.rows for panel in panels)
+
+    def to_json(self, names: Names, set_of: Iterable[Dashboard]) -> Json:
+        """Grafana's classic JSON, with links to the others of the set."""
         return {
             "uid": self.uid,
             "title": self.title,
@@ -184,11 +216,29 @@ class Dashboard:
             "refresh": "30s",
             "time": {"from": "now-3h", "to": "now"},
             "timezone": "browser",
-            "templating": {"list": [_data_source(), *(variable.to_json(self.names) for variable in self.variables)]},
-            "panels": list(self._panels()),
+            "annotations": {"list": list(_annotations(names))},
+            "links": [self._link(other) for other in set_of if other.uid != self.uid],
+            "templating": {"list": [_data_source(), *(variable.to_json(names) for variable in self.variables)]},
+            "panels": list(self._grid(names)),
         }
 
-    def _panels(self) -> Iterator[Json]:
+    def _link(self, other: Dashboard) -> Json:
+        """A target is kept only where it can be one of the other's: an Odoo is no PostgreSQL."""
+        shared = ["datasource", *(one.name for one in self.variables if one in other.variables)]
+        return {
+            "type": "link",
+            "title": other.title,
+            "tooltip": other.description,
+            "url": f"/d/{other.uid}?" + "&".join(f"${{{name}:queryparam}}" for name in shared),
+            "keepTime": True,
+            "includeVars": False,
+            "asDropdown": False,
+            "targetBlank": False,
+            "icon": "dashboard",
+            "tags": [],
+        }
+
+    def _grid(self, names: Names) -> Iterator[Json]:
         number, y = 0, 0
         for title, panels in self.rows:
             number += 1
@@ -199,7 +249,7 @@ class Dashboard:
                 if x + panel.width > WIDTH:
                     x, y, tallest = 0, y + tallest, 0
                 number += 1
-                yield panel.to_json(self.names, number, x, y)
+                yield panel.to_json(names, number, x, y)
                 x, tallest = x + panel.width, max(tallest, panel.height)
             y += tallest
 
@@ -212,4 +262,28 @@ def _data_source() -> Json:
         "query": "prometheus",
         "current": {},
         "refresh": 1,
+    }
+
+
+def _annotations(names: Names) -> Iterator[Json]:
+    """What happened meanwhile: deployments, at the moment they were told of, maintenance and alerts."""
+    place = 'environment=~"$environment"'
+    told = f"max by (app, result) (<quaywatch.deployment.last.time>{{{place}}}) * 1000"
+    maintained = f"max by (target, probe, mode) (<quaywatch.maintenance.active>{{{place}}}) == 1"
+    firing = f'max by (alertname, severity, target) (ALERTS{{alertstate="firing", {place}}})'
+    yield {**_annotation("Deployments", "blue", names.expand(told), "{{app}}: {{result}}"), "useValueForTime": True}
+    yield _annotation("Maintenance", "purple", names.expand(maintained), "{{mode}} {{probe}} on {{target}}")
+    yield _annotation("Alerts", "red", names.expand(firing), "{{alertname}} {{target}}")
+
+
+def _annotation(name: str, colour: str, expression: str, title: str) -> Json:
+    return {
+        "name": name,
+        "datasource": SOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": colour,
+        "expr": expression,
+        "step": "15s",
+        "titleFormat": title,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,13 +89,18 @@ def start(
     probe_every: float = 5.0,
     edge: bool = False,
     all_flows: bool = False,
+    change: Callable[[Section], None] = lambda _settings: None,
 ) -> Agent:
-    """Start `quaywatch run` on the sandbox, on a free port; ready when its first cycle is done."""
+    """Start `quaywatch run` on the sandbox, on a free port; ready when its first cycle is done.
+
+    `change` may put into the configuration what else is to be read.
+    """
     ports = services.ports(NAME) or {"http": free_port()}
     listen = f"{LOOPBACK}:{ports['http']}"
     config = services.state / NAME / "quaywatch.yaml"
     config.parent.mkdir(exist_ok=True)
     settings = configuration(world, listen, every=every, probe_every=probe_every, edge=edge, all_flows=all_flows)
+    change(settings)
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
     url = f"http://{listen}"
     argv = (str(_PROGRAM), "run", "--config", str(config))

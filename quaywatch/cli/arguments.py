@@ -220,6 +220,7 @@ def _rules(commands: Any) -> None:
 def _dashboards(commands: Any) -> None:
     command = _command(commands, "dashboards", "write the Grafana dashboards", module="render")
     command.set_defaults(render="dashboards")
+    command.add_argument("--slo", type=Path, metavar="FILE", help="what is promised; the defaults if not given")
     _rendered(command)
 
 

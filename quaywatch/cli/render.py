@@ -13,6 +13,7 @@ from otel_config.names import prometheus_name
 from quaywatch.config import Settings, faulty_record, load_record
 from quaywatch.errors import ConfigError
 
+from .levels import levels
 from .registry import all_metrics
 from .session import settings_of
 from .terminal import Console
@@ -71,5 +72,6 @@ def _flows(settings: Settings) -> Iterator[alerts.Flow]:
             yield alerts.Flow(settings.environment, target, task.probe.name, task.every)
 
 
-def _dashboards(_arguments: Namespace, _environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return dashboards.render(all_metrics(), prometheus_name)
+def _dashboards(arguments: Namespace, _environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    objectives = load_record(arguments.slo or _DEFAULTS, alerts.Objectives)
+    return dashboards.render(all_metrics(), prometheus_name, levels(objectives))

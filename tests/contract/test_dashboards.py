@@ -9,21 +9,25 @@ from typing import Any
 
 import pytest
 
+import alerts
 import dashboards
 from dashboards.builder import Names
 from otel_config.names import prometheus_name
+from quaywatch.cli.levels import levels
 from quaywatch.cli.registry import all_metrics
+from quaywatch.config import load_record
 from quaywatch.contract import Kind, Metric
 
 FOLDER = Path(dashboards.__file__).parent / "json"
 CONFIG_MAP_LIMIT = 1 << 20
+LEVELS = levels(load_record(Path(alerts.__file__).parent / "slo.yaml", alerts.Objectives))
 
 Json = dict[str, Any]
 
 
 def rendered() -> dict[str, Json]:
     """Every dashboard by its file name."""
-    return {name: json.loads(text) for name, text in dashboards.render(all_metrics(), prometheus_name)}
+    return {name: json.loads(text) for name, text in dashboards.render(all_metrics(), prometheus_name, LEVELS)}
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
@@ -33,22 +37,22 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 def test_what_is_checked_in_is_what_the_code_renders() -> None:
     """The JSON in the tree is the code's, to the letter, and nothing else lies there."""
-    texts = dict(dashboards.render(all_metrics(), prometheus_name))
+    texts = dict(dashboards.render(all_metrics(), prometheus_name, LEVELS))
     assert {path.name: path.read_text() for path in FOLDER.glob("*.json")} == texts
     assert all(len(text.encode()) < CONFIG_MAP_LIMIT for text in texts.values())
 
 
 def test_rendering_is_deterministic() -> None:
     """The same catalogue gives the same text."""
-    assert dict(dashboards.render(all_metrics(), prometheus_name)) == dict(
-        dashboards.render(all_metrics(), prometheus_name)
+    assert dict(dashboards.render(all_metrics(), prometheus_name, LEVELS)) == dict(
+        dashboards.render(all_metrics(), prometheus_name, LEVELS)
     )
 
 
 def test_a_metric_that_does_not_exist_is_an_error() -> None:
     """A panel cannot name a metric that nobody emits."""
-    with pytest.raises(KeyError, match=r"quaywatch\.target\.up: no such metric"):
-        dict(dashboards.render([Metric("a.b", Kind.GAUGE, "s", "An age.")], prometheus_name))
+    with pytest.raises(KeyError, match=r"no such metric in the catalogue"):
+        dict(dashboards.render([Metric("a.b", Kind.GAUGE, "s", "An age.")], prometheus_name, LEVELS))
 
 
 def test_a_reference_is_expanded_with_its_suffix() -> None:
@@ -95,12 +99,6 @@ class TestRules:
         cells = [cell for panel in dashboard["panels"] for cell in covered(panel["gridPos"])]
         assert len(cells) == len(set(cells))
         assert max(x for x, _ in cells) < 24
-
-    def test_rates_follow_the_scrape_interval(self, dashboard: Json) -> None:
-        """A rate's window is Grafana's, so that it fits whatever interval is configured."""
-        rates = [text for panel in panels(dashboard) for text in expressions(panel) if "rate(" in text]
-        assert rates
-        assert all("[$__rate_interval]" in text for text in rates)
 
 
 def expressions(panel: Json) -> Iterator[str]:

@@ -1,0 +1,168 @@
+"""Quaywatch itself: whether what the other dashboards show can be believed."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .builder import Dashboard, Panel, Variable
+from .levels import Levels
+from .parts import (
+    ANY_IS_BAD,
+    ENVIRONMENT,
+    HERE,
+    PLACE,
+    graph,
+    now,
+    over_time,
+    rate,
+    stat,
+    table,
+    yes_or_no,
+)
+
+narrow = partial(graph, width=6)
+WATCHED = Variable(name="target", label="Target", metric="quaywatch.target.up")
+
+
+def agent(_levels: Levels) -> Dashboard:
+    """Targets, readings, export, leases and the agents' own needs."""
+    return Dashboard(
+        uid="quaywatch-agent",
+        title="Quaywatch itself",
+        description="Can what is shown be believed: is everything reached, read in time and delivered?",
+        variables=(ENVIRONMENT, WATCHED),
+        rows=(
+            ("Can what is shown be believed?", _now()),
+            ("Reading", _reading()),
+            ("Delivering", _delivering()),
+            ("The agents", _agents()),
+        ),
+    )
+
+
+def _now() -> tuple[Panel, ...]:
+    return (
+        yes_or_no(
+            title="Is everything reachable?",
+            description="Every watched system: reached, logged in and answering.",
+            width=6,
+            queries=now(f"min by (target) (<quaywatch.target.up>{{{HERE}}})", "{{target}}"),
+        ),
+        stat(
+            title="How many readings fail?",
+            description="Readings of each target that did not work at their last turn.",
+            width=6,
+            unit="short",
+            steps=ANY_IS_BAD,
+            queries=now(f"sum by (target) (1 - <quaywatch.scrape.success>{{{HERE}}})", "{{target}}"),
+        ),
+        stat(
+            title="When was anything last delivered?",
+            description="Time since the back end last took a batch, by signal.",
+            width=6,
+            unit="s",
+            empty="nothing is pushed",
+            queries=now(
+                f"time() - max by (signal) (<quaywatch.export.last_success.time>{{{PLACE}}} > 0)", "{{signal}}"
+            ),
+        ),
+        yes_or_no(
+            title="Was the configuration accepted?",
+            description="Whether the last load of it was; a refused one leaves the old one in force.",
+            width=6,
+            queries=now(f"min(<quaywatch.config.reload.success>{{{PLACE}}})", "last load"),
+        ),
+    )
+
+
+def _reading() -> tuple[Panel, ...]:
+    return (
+        narrow(
+            title="How old is what is shown?",
+            description="Age of the oldest reading of each target.",
+            queries=over_time(f"max by (target) (<quaywatch.snapshot.age>{{{HERE}}})", "{{target}}"),
+        ),
+        narrow(
+            title="Which readings take long?",
+            description="The ten longest, by exporter.",
+            queries=over_time(
+                f"topk(10, max by (target, exporter) (<quaywatch.scrape.duration>{{{HERE}}}))",
+                "{{target}} {{exporter}}",
+            ),
+        ),
+        narrow(
+            title="How many turns were left out?",
+            description="Turns a minute that were left out because the one before was still running.",
+            unit="cpm",
+            queries=over_time(rate("quaywatch.schedule.missed", "target", HERE, times="60 * "), "{{target}}"),
+        ),
+        table(
+            title="Why do readings fail?",
+            description="Failed readings in the time shown, by reason.",
+            width=6,
+            height=7,
+            unit="short",
+            empty="none failed",
+            when_fine=True,
+            queries=now(
+                f"sum by (target, exporter, reason) (increase(<quaywatch.scrape.error>{{{HERE}}}[$__range])) > 0"
+            ),
+        ),
+    )
+
+
+def _delivering() -> tuple[Panel, ...]:
+    return (
+        narrow(
+            title="What becomes of the batches?",
+            description="Batches a minute, by signal and outcome.",
+            unit="cpm",
+            queries=over_time(
+                rate("quaywatch.export.batches", "signal, outcome", PLACE, times="60 * "), "{{signal}} {{outcome}}"
+            ),
+        ),
+        narrow(
+            title="How much waits to be sent?",
+            description="Bytes of metric batches, as compressed.",
+            queries=over_time(f"sum(<quaywatch.export.queue.size>{{{PLACE}}})", "waiting"),
+        ),
+        narrow(
+            title="How many points are sent?",
+            description="Metric points a second, by what became of them.",
+            unit="cps",
+            queries=over_time(rate("quaywatch.export.points", "outcome", PLACE), "{{outcome}}"),
+        ),
+        narrow(
+            title="How many series are read?",
+            description="Samples in the last readings, by target.",
+            stacked=True,
+            queries=over_time(f"sum by (target) (<quaywatch.scrape.samples>{{{HERE}}})", "{{target}}"),
+        ),
+    )
+
+
+def _agents() -> tuple[Panel, ...]:
+    return (
+        narrow(
+            title="How much processor time do agents take?",
+            description="Seconds a second, in user and system mode.",
+            unit="percentunit",
+            queries=over_time(f"sum(rate(<process.cpu.time>{{{PLACE}}}[$__rate_interval]))", "all agents"),
+        ),
+        narrow(
+            title="How much memory do they hold?",
+            description="Resident set of all agents together.",
+            queries=over_time(f"sum(<process.memory.usage>{{{PLACE}}})", "all agents"),
+        ),
+        narrow(
+            title="Is an agent held up?",
+            description="The longest delay of an agent's event loop.",
+            queries=over_time(f"max(<quaywatch.loop.lag>{{{PLACE}}})", "longest"),
+        ),
+        narrow(
+            title="Who acts on shared targets?",
+            description="Agents that hold the lease of a target: one each, and two only for as long as a lease lives.",
+            empty="no target is shared",
+            queries=over_time(f"sum by (target) (<quaywatch.lease.held>{{{HERE}}})", "{{target}}"),
+        ),
+    )

@@ -1,0 +1,202 @@
+"""Flow: one business transaction, step by step."""
+
+from __future__ import annotations
+
+from .builder import Dashboard, Panel, Query
+from .levels import Levels
+from .parts import (
+    ANY_IS_BAD,
+    COUNTED,
+    ENVIRONMENT,
+    FLOW,
+    FLOW_TARGET,
+    GOOD,
+    PROBE,
+    YES_NO,
+    graph,
+    mean,
+    now,
+    over_time,
+    quantile,
+    rate,
+    red_above,
+    red_below,
+    share,
+    stat,
+    table,
+)
+
+STEP = "quaywatch.probe.step.duration"
+RUNS = "quaywatch.probe.runs"
+
+
+def flow(levels: Levels) -> Dashboard:
+    """Rate, errors and duration of each step, and what was found when it was slow or failed."""
+    return Dashboard(
+        uid="quaywatch-flow",
+        title="Flow",
+        description="Which step of a flow fails or is slow, since when, and why?",
+        variables=(ENVIRONMENT, FLOW_TARGET, PROBE),
+        rows=(
+            ("Does the flow work, and how well?", _now(levels)),
+            ("Rate, errors and duration of each step", _steps()),
+            ("Why?", _why()),
+            ("What the flow leaves", _leftovers()),
+        ),
+    )
+
+
+def _now(levels: Levels) -> tuple[Panel, ...]:
+    runs = (
+        f'sum by (target, probe) (increase(<{RUNS}>{{{FLOW}, outcome=~"{some}"}}[$__range]))'
+        for some in (GOOD, COUNTED)
+    )
+    return (
+        Panel(
+            title="How did the last run end, over time?",
+            description="Green while the last run succeeded, red while it failed, nothing while it measured nothing.",
+            kind="state-timeline",
+            width=12,
+            steps=((None, "red"), (1.0, "green")),
+            mappings=YES_NO,
+            queries=over_time(f"max by (target, probe) (<quaywatch.probe.success>{{{FLOW}}})", "{{probe}} {{target}}"),
+        ),
+        stat(
+            title="How many runs worked?",
+            description="Part of the runs in the time shown that did what users want.",
+            unit="percentunit",
+            width=4,
+            height=7,
+            steps=red_below(1 - min(promise.budget for promise in levels.flows)),
+            queries=now(share(*runs), "{{probe}} {{target}}"),
+        ),
+        stat(
+            title="How long since the last success?",
+            description="Age of the last successful run.",
+            unit="s",
+            width=4,
+            height=7,
+            queries=now(
+                f"time() - max by (target, probe) (<quaywatch.probe.last_success.time>{{{FLOW}}})",
+                "{{probe}} {{target}}",
+            ),
+        ),
+        stat(
+            title="How slow is a run for the unlucky?",
+            description="The 95th percentile of a run's duration, red above the longest that was promised.",
+            width=4,
+            height=7,
+            steps=red_above(max(promise.within for promise in levels.flows)),
+            queries=now(quantile(0.95, "quaywatch.probe.duration", "target, probe", FLOW), "{{probe}} {{target}}"),
+        ),
+    )
+
+
+def _steps() -> tuple[Panel, ...]:
+    return (
+        graph(
+            title="How often is each step done?",
+            description="Successful steps a minute, undo steps included.",
+            unit="cpm",
+            width=6,
+            queries=over_time(
+                f"60 * sum by (probe, step) (rate(<{STEP}>_count{{{FLOW}}}[$__rate_interval]))", "{{probe}} {{step}}"
+            ),
+        ),
+        graph(
+            title="Which step fails?",
+            description="Attempts a minute that did not succeed, by the step that failed and the reason.",
+            unit="cpm",
+            width=6,
+            empty="no attempt failed",
+            when_fine=True,
+            queries=over_time(
+                rate("quaywatch.probe.failures", "probe, step, reason", FLOW, times="60 * "),
+                "{{probe}} {{step}}: {{reason}}",
+            ),
+        ),
+        graph(
+            title="How long does each step take?",
+            description="Mean duration of each step that succeeded.",
+            width=6,
+            queries=over_time(mean(STEP, "probe, step", FLOW), "{{probe}} {{step}}"),
+        ),
+        graph(
+            title="How long does each step take the unlucky?",
+            description="The 95th percentile of each step's duration.",
+            width=6,
+            queries=over_time(quantile(0.95, STEP, "probe, step", FLOW), "{{probe}} {{step}}"),
+        ),
+    )
+
+
+def _why() -> tuple[Panel, ...]:
+    return (
+        table(
+            title="What was found to be the cause?",
+            description="What the agent saw while a step was slow or failed: step, cause and how often.",
+            unit="short",
+            empty="nothing was slow or failed",
+            when_fine=True,
+            queries=now(
+                "sort_desc(sum by (target, probe, step, cause) "
+                f"(increase(<quaywatch.probe.causes>{{{FLOW}}}[$__range])) > 0)"
+            ),
+        ),
+        table(
+            title="What failed, and for which reason?",
+            description="Attempts that failed in the time shown. The agent's status page has each run, step by step,"
+            " and what was kept of it.",
+            unit="short",
+            empty="no attempt failed",
+            when_fine=True,
+            queries=now(
+                "sort_desc(sum by (target, probe, step, reason) "
+                f"(increase(<quaywatch.probe.failures>{{{FLOW}}}[$__range])) > 0)"
+            ),
+        ),
+        graph(
+            title="How did the runs end?",
+            description="Runs a minute by outcome. Flaky ones succeeded when they were repeated.",
+            unit="cpm",
+            width=12,
+            stacked=True,
+            queries=over_time(rate(RUNS, "probe, outcome", FLOW, times="60 * "), "{{probe}} {{outcome}}"),
+        ),
+        graph(
+            title="Are runs repeated?",
+            description="Attempts and runs a minute; more attempts than runs means that some were repeated.",
+            unit="cpm",
+            width=12,
+            queries=(
+                Query(rate("quaywatch.probe.attempts", "probe", FLOW, times="60 * "), "{{probe}} attempts"),
+                Query(rate(RUNS, "probe", FLOW, times="60 * "), "{{probe}} runs"),
+            ),
+        ),
+    )
+
+
+def _leftovers() -> tuple[Panel, ...]:
+    return (
+        stat(
+            title="Has anything been left behind?",
+            description="Records of past runs that could be erased and still stand, as the last sweep saw them.",
+            steps=ANY_IS_BAD,
+            queries=now(f"max by (target, probe) (<quaywatch.probe.residue>{{{FLOW}}})", "{{probe}} {{target}}"),
+        ),
+        stat(
+            title="What can never be erased?",
+            description="Records of the runs that Odoo does not let go, such as shipments that were done.",
+            queries=now(f"max by (target, probe) (<quaywatch.probe.permanent>{{{FLOW}}})", "{{probe}} {{target}}"),
+        ),
+        stat(
+            title="Did undoing fail?",
+            description="Undo steps that failed or ran out of time in the time shown; the sweep comes after them.",
+            unit="short",
+            steps=ANY_IS_BAD,
+            queries=now(
+                f"sum by (target, probe) (increase(<quaywatch.probe.undo.failures>{{{FLOW}}}[$__range]))",
+                "{{probe}} {{target}}",
+            ),
+        ),
+    )

@@ -1,0 +1,65 @@
+"""From where on something is bad: the one set of numbers that alerts and dashboards share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What is promised of some flows.
+
+    Args:
+        matchers: PromQL's for these flows, without braces; empty for all flows.
+        budget: part of the runs that may fail, from 0 to 1.
+        within: seconds that a run may take.
+    """
+
+    matchers: str
+    budget: float
+    within: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """Where a panel turns red. Durations are in seconds, sizes in bytes, shares from 0 to 1.
+
+    Args:
+        flows: promises, the first that fits a flow first.
+        edge_budget: part of the requests that may fail.
+        edge_within: how long a request may take.
+        queue: how long a due job may wait.
+        cron: how late a cron may be.
+        recovery_point: how much may be lost.
+        backup: age of the newest backup.
+        restore_test: age of the last successful restore test.
+        certificate: time left when a certificate is to be renewed.
+        lock_wait: the longest wait for a lock.
+        waiting: sessions that wait for locks at once.
+        idle_in_transaction: how long a transaction may be open with nothing done in it.
+        connections: share of the usable connections.
+        slot: log kept for one replication slot.
+        replica: log that a standby has yet to replay.
+        ids: share of the transaction or multixact ids.
+        redis: share of Redis' limit.
+        tenant: share of the active sessions that one tenant has.
+    """
+
+    flows: tuple[Promise, ...]
+    edge_budget: float
+    edge_within: float
+    queue: float
+    cron: float
+    recovery_point: float
+    backup: float
+    restore_test: float
+    certificate: float
+    lock_wait: float
+    waiting: float
+    idle_in_transaction: float
+    connections: float
+    slot: float
+    replica: float
+    ids: float
+    redis: float
+    tenant: float

@@ -1,0 +1,79 @@
+"""What the dashboards have in common: matchers, variables, thresholds, and the shapes of panels."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .builder import Json, Panel, Query, Steps, Variable
+
+PLACE = 'environment=~"$environment"'
+HERE = f'{PLACE}, target=~"$target"'
+TENANT = f'{HERE}, database=~"$database"'
+FLOW = f'{HERE}, probe=~"$probe"'
+
+GOOD = "success|flaky|cleanup_failed"
+"""Outcomes of runs that did what users want."""
+COUNTED = f"{GOOD}|failure"
+"""Outcomes that say something of the system; the others are about the agent, or that nothing ran."""
+
+ENVIRONMENT = Variable(name="environment", label="Environment", metric="quaywatch.target.up")
+FLOW_TARGET = Variable(name="target", label="Target", metric="quaywatch.probe.runs")
+PROBE = Variable(name="probe", label="Flow", metric="quaywatch.probe.runs")
+SERVER = Variable(name="target", label="Server", metric="postgresql.recovery")
+DATABASE = Variable(name="database", label="Database", metric="postgresql.transaction.commits")
+
+YES_NO: tuple[Json, ...] = (
+    {"type": "value", "options": {"1": {"text": "yes", "color": "green"}, "0": {"text": "NO", "color": "red"}}},
+)
+BAD_BELOW_ONE: Steps = ((None, "red"), (1.0, "green"))
+ANY_IS_BAD: Steps = ((None, "green"), (1.0, "red"))
+
+
+def red_above(level: float) -> Steps:
+    """Red from a level on."""
+    return ((None, "green"), (level, "red"))
+
+
+def red_below(level: float) -> Steps:
+    """Red up to a level."""
+    return ((None, "red"), (level, "green"))
+
+
+def now(expression: str, legend: str = "") -> tuple[Query, ...]:
+    """The one query for the value of this moment."""
+    return (Query(expression, legend, instant=True),)
+
+
+def over_time(expression: str, legend: str = "") -> tuple[Query, ...]:
+    """The one query for a line over time."""
+    return (Query(expression, legend),)
+
+
+def rate(metric: str, by: str, matchers: str, *, times: str = "") -> str:
+    """PromQL for what a counter adds per second, by some labels."""
+    return f"{times}sum by ({by}) (rate(<{metric}>{{{matchers}}}[$__rate_interval]))"
+
+
+def mean(metric: str, by: str, matchers: str) -> str:
+    """PromQL for the mean of a histogram's values, by some labels."""
+    total, number = (
+        f"sum by ({by}) (rate(<{metric}>_{part}{{{matchers}}}[$__rate_interval]))" for part in ("sum", "count")
+    )
+    return f"{total} / {number}"
+
+
+def quantile(quantile: float, metric: str, by: str, matchers: str) -> str:
+    """PromQL for a quantile of a histogram, by some labels."""
+    buckets = f"sum by ({by}, le) (rate(<{metric}>_bucket{{{matchers}}}[$__rate_interval]))"
+    return f"histogram_quantile({quantile}, {buckets})"
+
+
+def share(part: str, whole: str) -> str:
+    """PromQL for part of a whole; nothing while the whole is nothing."""
+    return f"{part} / ({whole} > 0)"
+
+
+stat = partial(Panel, kind="stat", height=5)
+yes_or_no = partial(Panel, kind="stat", height=5, steps=BAD_BELOW_ONE, mappings=YES_NO)
+table = partial(Panel, kind="table", width=12, height=8)
+graph = Panel

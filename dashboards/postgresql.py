@@ -1,0 +1,204 @@
+"""PostgreSQL: who waits for whom, and how near its limits the server is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .builder import Dashboard, Panel
+from .levels import Levels
+from .parts import (
+    DATABASE,
+    ENVIRONMENT,
+    HERE,
+    SERVER,
+    TENANT,
+    graph,
+    now,
+    over_time,
+    rate,
+    red_above,
+    share,
+    stat,
+    table,
+    yes_or_no,
+)
+
+narrow = partial(graph, width=6)
+
+
+def postgresql(levels: Levels) -> Dashboard:
+    """Locks and their root blockers, transactions, connections and the limits that come nearer slowly."""
+    return Dashboard(
+        uid="quaywatch-postgresql",
+        title="PostgreSQL",
+        description="Does anybody wait, for whom, and is the server near one of its limits?",
+        variables=(ENVIRONMENT, SERVER, DATABASE),
+        rows=(
+            ("Does anybody wait, or run out of anything?", _now(levels)),
+            ("Locks", _locks(levels)),
+            ("Transactions", _transactions(levels)),
+            ("Connections and memory", _connections()),
+            ("Limits that come slowly", _slow_limits(levels)),
+        ),
+    )
+
+
+def _used() -> str:
+    used, usable = (f"max by (target) (<postgresql.connection.{name}>{{{HERE}}})" for name in ("used", "usable"))
+    return share(used, usable)
+
+
+def _now(levels: Levels) -> tuple[Panel, ...]:
+    return (
+        yes_or_no(
+            title="Does the server answer?",
+            description="Whether the agent reached it, logged in and got an answer.",
+            width=6,
+            queries=now(
+                f'min by (target) (<quaywatch.target.up>{{{HERE}, kind="postgres"}})',
+                "{{target}}",
+            ),
+        ),
+        stat(
+            title="How many sessions wait for a lock?",
+            description="In the whole cluster, row locks included.",
+            width=6,
+            steps=red_above(levels.waiting),
+            queries=now(f"max by (target) (<postgresql.lock.waiting>{{{HERE}}})", "{{target}}"),
+        ),
+        stat(
+            title="How many connections are taken?",
+            description="Part of those that ordinary roles can have.",
+            width=6,
+            unit="percentunit",
+            steps=red_above(levels.connections),
+            queries=now(_used(), "{{target}}"),
+        ),
+        stat(
+            title="How near is wraparound?",
+            description="Part of the transaction or multixact ids that is used up; at 100 % nothing is written.",
+            width=6,
+            steps=red_above(levels.ids),
+            queries=now(f"max by (target) (<postgresql.wraparound.utilization>{{{TENANT}}})", "{{target}}"),
+        ),
+    )
+
+
+def _locks(levels: Levels) -> tuple[Panel, ...]:
+    return (
+        narrow(
+            title="What do sessions wait for?",
+            description="Sessions that wait, by database and what they wait for.",
+            empty="nobody waits",
+            when_fine=True,
+            queries=over_time(
+                f"sum by (database, lock_type, mode) (<postgresql.lock.waiters>{{{TENANT}}})",
+                "{{database}} {{lock_type}} {{mode}}",
+            ),
+        ),
+        narrow(
+            title="How long is the longest lock wait?",
+            description="By database; empty while nobody waits.",
+            empty="nobody waits",
+            when_fine=True,
+            steps=red_above(levels.lock_wait),
+            queries=over_time(f"max by (database) (<postgresql.lock.wait.longest>{{{TENANT}}})", "{{database}}"),
+        ),
+        table(
+            title="Who is at the root of it?",
+            description="Sessions that hold others up and wait for nobody: age of their transaction. End these, not"
+            " those who wait.",
+            height=7,
+            unit="s",
+            empty="nobody blocks",
+            when_fine=True,
+            queries=now(
+                "max by (target, database, pid, state, application_name) "
+                f"(<postgresql.lock.root_blocker.age>{{{TENANT}}})"
+            ),
+        ),
+    )
+
+
+def _transactions(levels: Levels) -> tuple[Panel, ...]:
+    return (
+        narrow(
+            title="How many transactions are done?",
+            description="Commits a second, by database.",
+            unit="cps",
+            queries=over_time(rate("postgresql.transaction.commits", "database", TENANT), "{{database}}"),
+        ),
+        narrow(
+            title="How many are rolled back?",
+            description="Rollbacks a second, by database; Odoo's retries show here.",
+            unit="cps",
+            queries=over_time(rate("postgresql.transaction.rollbacks", "database", TENANT), "{{database}}"),
+        ),
+        narrow(
+            title="How old is the oldest transaction?",
+            description="By database and state of its session; idle in transaction holds locks and does nothing.",
+            empty="no transaction is open",
+            when_fine=True,
+            steps=red_above(levels.idle_in_transaction),
+            queries=over_time(
+                f"max by (database, state) (<postgresql.transaction.oldest.age>{{{TENANT}}})", "{{database}} {{state}}"
+            ),
+        ),
+        narrow(
+            title="Are there deadlocks?",
+            description="Deadlocks a minute, by database.",
+            unit="cpm",
+            queries=over_time(rate("postgresql.deadlocks", "database", TENANT, times="60 * "), "{{database}}"),
+        ),
+    )
+
+
+def _connections() -> tuple[Panel, ...]:
+    hit, read = (rate(f"postgresql.blocks.{name}", "database", TENANT) for name in ("hit", "read"))
+    return (
+        graph(
+            title="Who has the connections?",
+            description="Sessions of clients, by database and state.",
+            stacked=True,
+            queries=over_time(
+                f"sum by (database, state) (<postgresql.session.open>{{{TENANT}}})", "{{database}} {{state}}"
+            ),
+        ),
+        graph(
+            title="How much is found in memory?",
+            description="Part of the blocks that were found in PostgreSQL's own buffers.",
+            unit="percentunit",
+            queries=over_time(share(hit, f"({hit} + {read})"), "{{database}}"),
+        ),
+        graph(
+            title="How much goes to temporary files?",
+            description="Bytes a second that queries wrote to temporary files, once these are gone.",
+            unit="Bps",
+            queries=over_time(rate("postgresql.temp.io", "database", TENANT), "{{database}}"),
+        ),
+    )
+
+
+def _slow_limits(levels: Levels) -> tuple[Panel, ...]:
+    return (
+        graph(
+            title="How much of the ids is used up?",
+            description="By database; vacuum gives them back.",
+            steps=red_above(levels.ids),
+            queries=over_time(
+                f"max by (database, ids) (<postgresql.wraparound.utilization>{{{TENANT}}})", "{{database}} {{ids}}"
+            ),
+        ),
+        graph(
+            title="Who keeps vacuum from cleaning?",
+            description="Transactions since the oldest whose sight a kind of holder keeps.",
+            empty="nobody does",
+            queries=over_time(f"max by (target, holder) (<postgresql.horizon.age>{{{HERE}}})", "{{target}} {{holder}}"),
+        ),
+        graph(
+            title="How large are the databases?",
+            description="Estimated from the last vacuum or analyze of each relation.",
+            stacked=True,
+            queries=over_time(f"sum by (database) (<postgresql.database.size.estimate>{{{TENANT}}})", "{{database}}"),
+        ),
+    )

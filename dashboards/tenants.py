@@ -1,0 +1,156 @@
+"""Tenants: who of them takes what the others need."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .builder import Dashboard, Panel
+from .levels import Levels
+from .parts import (
+    DATABASE,
+    ENVIRONMENT,
+    HERE,
+    SERVER,
+    TENANT,
+    graph,
+    now,
+    over_time,
+    rate,
+    red_above,
+    share,
+    stat,
+    table,
+)
+
+narrow = partial(graph, width=6)
+third = partial(table, width=8, height=8)
+MOST = 10
+"""How many tenants a ranking shows."""
+
+
+def tenants(levels: Levels) -> Dashboard:
+    """The noisy neighbours ranked; one database chosen shows that tenant alone."""
+    return Dashboard(
+        uid="quaywatch-tenants",
+        title="Tenants",
+        description="Which tenant takes what the others need, and how does one tenant fare?",
+        variables=(ENVIRONMENT, SERVER, DATABASE),
+        rows=(
+            ("Is there a noisy neighbour?", _now(levels)),
+            ("The noisy ones, ranked", _ranked()),
+            ("The tenant that is chosen", _chosen(levels)),
+        ),
+    )
+
+
+def _active(by: str, matchers: str) -> str:
+    return f'sum by ({by}) (<postgresql.session.open>{{{matchers}, state="active"}})'
+
+
+def _now(levels: Levels) -> tuple[Panel, ...]:
+    of_all = f"{_active('target, database', HERE)} / on (target) group_left () ({_active('target', HERE)} > 0)"
+    commits = (rate("postgresql.transaction.commits", by, HERE) for by in ("target, database", "target"))
+    each, every = commits
+    return (
+        stat(
+            title="How many tenants are there?",
+            description="Databases that are visited one by one.",
+            width=6,
+            queries=now(f"max by (target) (<quaywatch.tenants>{{{HERE}}})", "{{target}}"),
+        ),
+        stat(
+            title="Who has the most active sessions?",
+            description="The largest part of a server's active sessions that one tenant has.",
+            width=9,
+            unit="percentunit",
+            steps=red_above(levels.tenant),
+            empty="no session is active",
+            when_fine=True,
+            queries=now(f"topk(1, {of_all})", "{{database}} on {{target}}"),
+        ),
+        stat(
+            title="Who does the most?",
+            description="The largest part of a server's transactions that one tenant commits.",
+            width=9,
+            unit="percentunit",
+            queries=now(f"topk(1, {each} / on (target) group_left () ({every} > 0))", "{{database}} on {{target}}"),
+        ),
+    )
+
+
+def _top(expression: str) -> str:
+    return f"topk({MOST}, {expression})"
+
+
+def _ranked() -> tuple[Panel, ...]:
+    by = "target, database"
+    return (
+        third(
+            title="Who commits most?",
+            description="Transactions a second.",
+            unit="cps",
+            queries=now(_top(rate("postgresql.transaction.commits", by, HERE))),
+        ),
+        third(
+            title="Who reads most from disk?",
+            description="Blocks a second that were not in PostgreSQL's buffers.",
+            unit="cps",
+            queries=now(_top(rate("postgresql.blocks.read", by, HERE))),
+        ),
+        third(
+            title="Who has most sessions?",
+            description="Sessions of clients, whatever their state.",
+            unit="short",
+            queries=now(_top(f"sum by ({by}) (<postgresql.session.open>{{{HERE}}})")),
+        ),
+        third(
+            title="Who is largest?",
+            description="Estimated size of the database.",
+            unit="bytes",
+            queries=now(_top(f"sum by ({by}) (<postgresql.database.size.estimate>{{{HERE}}})")),
+        ),
+        third(
+            title="Who has most jobs?",
+            description="Jobs of Odoo that are neither done nor cancelled.",
+            unit="short",
+            empty="no database has a job queue",
+            queries=now(_top(f"sum by ({by}) (<odoo.queue.live>{{{HERE}}})")),
+        ),
+        third(
+            title="Who writes most temporary files?",
+            description="Bytes a second.",
+            unit="Bps",
+            queries=now(_top(rate("postgresql.temp.io", by, HERE))),
+        ),
+    )
+
+
+def _chosen(levels: Levels) -> tuple[Panel, ...]:
+    hit, read = (rate(f"postgresql.blocks.{name}", "database", TENANT) for name in ("hit", "read"))
+    return (
+        narrow(
+            title="How much does the tenant do?",
+            description="Commits a second.",
+            unit="cps",
+            queries=over_time(rate("postgresql.transaction.commits", "database", TENANT), "{{database}}"),
+        ),
+        narrow(
+            title="How much of what it reads is in memory?",
+            description="Part of the blocks that were found in PostgreSQL's own buffers.",
+            unit="percentunit",
+            queries=over_time(share(hit, f"({hit} + {read})"), "{{database}}"),
+        ),
+        narrow(
+            title="Does it wait for locks?",
+            description="Longest current wait.",
+            empty="it does not wait",
+            when_fine=True,
+            steps=red_above(levels.lock_wait),
+            queries=over_time(f"max by (database) (<postgresql.lock.wait.longest>{{{TENANT}}})", "{{database}}"),
+        ),
+        narrow(
+            title="How many orders does it confirm?",
+            description="Orders confirmed within the last hour, the probes' own left out.",
+            queries=over_time(f"sum by (database) (<odoo.orders.confirmed.recent>{{{TENANT}}})", "{{database}}"),
+        ),
+    )

@@ -1,0 +1,162 @@
+"""The rules of Grafana's dashboard linter in their strict form, in which a warning is a failure.
+
+The names of the rules are the linter's. What is left out stands in `EXCLUDED`, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.contract.test_dashboards import rendered
+
+Json = dict[str, Any]
+Rule = Callable[[Json], Iterator[str]]
+
+EXCLUDED = {
+    "job": "the rules template-job and target-job: what is pushed has no such label, and `environment` and `target` say"
+    " more than the scraper's name for its configuration",
+    "instance": "the rules template-instance and target-instance: of several agents any may read a shared target, so"
+    " that a panel by agent would break its lines at every change",
+}
+"""The labels of which the linter wants a variable, and a matcher in every query; and why it is not wanted here."""
+
+UNITS = {"none", "short", "percentunit", "bytes", "Bps", "s", "cps", "cpm", "ops", "reqps"}
+"""Those of Grafana's units that are used here."""
+WITH_UNITS = {"stat", "table", "timeseries", "gauge"}
+
+
+def panels(dashboard: Json) -> Iterator[Json]:
+    """The panels that show something."""
+    return (panel for panel in dashboard["panels"] if panel["type"] != "row")
+
+
+def targets(dashboard: Json) -> Iterator[tuple[Json, Json]]:
+    """Every query with its panel."""
+    return ((panel, target) for panel in panels(dashboard) for target in panel["targets"])
+
+
+def queried(dashboard: Json) -> Iterator[Json]:
+    """The variables that ask the store."""
+    return (variable for variable in dashboard["templating"]["list"] if variable["type"] == "query")
+
+
+def template_datasource(dashboard: Json) -> Iterator[str]:
+    """One variable chooses the data source, and has the name and label that are usual."""
+    found = [variable for variable in dashboard["templating"]["list"] if variable["type"] == "datasource"]
+    if [(one["name"], one["label"], one["query"]) for one in found] != [("datasource", "Data source", "prometheus")]:
+        yield f"data sources: {found}"
+
+
+def template_label_promql(dashboard: Json) -> Iterator[str]:
+    """Variables list the values of a label of a selector."""
+    shape = re.compile(r"label_values\([a-z_]+(\{[a-z_]+=~\"\$[a-z]+\"\})?, [a-z_]+\)")
+    return (one["name"] for one in queried(dashboard) if not shape.fullmatch(one["query"]["query"]))
+
+
+def template_on_time_change_reload(dashboard: Json) -> Iterator[str]:
+    """Variables are read again when the time range changes."""
+    return (one["name"] for one in queried(dashboard) if one["refresh"] != 2)
+
+
+def panel_datasource(dashboard: Json) -> Iterator[str]:
+    """No panel has a data source wired in."""
+    return (panel["title"] for panel in panels(dashboard) if panel["datasource"]["uid"] != "${datasource}")
+
+
+def panel_title_description(dashboard: Json) -> Iterator[str]:
+    """Every panel has both."""
+    return (str(panel["id"]) for panel in panels(dashboard) if not (panel["title"] and panel["description"]))
+
+
+def panel_units(dashboard: Json) -> Iterator[str]:
+    """Every panel that shows numbers says in what."""
+    for panel in panels(dashboard):
+        if panel["type"] in WITH_UNITS and panel["fieldConfig"]["defaults"].get("unit") not in UNITS:
+            yield panel["title"]
+
+
+def panel_no_targets(dashboard: Json) -> Iterator[str]:
+    """Every panel asks something."""
+    return (panel["title"] for panel in panels(dashboard) if not panel["targets"])
+
+
+def target_promql(dashboard: Json) -> Iterator[str]:
+    """Every query is balanced and names no catalogue reference that was not resolved; the stores parse it elsewhere."""
+    for panel, target in targets(dashboard):
+        text = target["expr"]
+        if any(text.count(opening) != text.count(closing) for opening, closing in ("()", "{}", "[]")) or "<" in text:
+            yield f"{panel['title']}: {text}"
+
+
+def target_rate_interval(dashboard: Json) -> Iterator[str]:
+    """A rate is over Grafana's own window, so that it fits whatever interval is configured."""
+    for panel, target in targets(dashboard):
+        windows = re.findall(r"\bi?rate\([^\[]*\[([^\]]+)\]", target["expr"])
+        if any(window != "$__rate_interval" for window in windows):
+            yield f"{panel['title']}: {target['expr']}"
+
+
+def target_counter_agg(dashboard: Json) -> Iterator[str]:
+    """No counter is shown as it stands: a rate or an increase is taken of it."""
+    counted = re.compile(r"(\w+)\(\s*[a-z0-9_]+_total\b(?:\{[^}]*\})?\[")
+    for panel, target in targets(dashboard):
+        named = len(re.findall(r"\b[a-z0-9_]+_total\b", target["expr"]))
+        taken = [function for function in counted.findall(target["expr"]) if function in {"rate", "irate", "increase"}]
+        if named != len(taken):
+            yield f"{panel['title']}: {target['expr']}"
+
+
+def uneditable_dashboard(dashboard: Json) -> Iterator[str]:
+    """Nobody changes in place what is made from code."""
+    if dashboard["editable"]:
+        yield "editable"
+
+
+RULES: tuple[Rule, ...] = (
+    template_datasource,
+    template_label_promql,
+    template_on_time_change_reload,
+    panel_datasource,
+    panel_title_description,
+    panel_units,
+    panel_no_targets,
+    target_promql,
+    target_rate_interval,
+    target_counter_agg,
+    uneditable_dashboard,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__.replace("_", "-") + "-rule")
+@pytest.mark.parametrize("dashboard", rendered().values(), ids=lambda dashboard: dashboard["uid"])
+def test_the_rule_holds(dashboard: Json, rule: Rule) -> None:
+    """Nothing in the dashboard breaks the rule."""
+    assert list(rule(dashboard)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoilt"),
+    [
+        (target_rate_interval, "sum(rate(a_total[5m]))"),
+        (target_counter_agg, "sum(a_total)"),
+        (target_counter_agg, "avg_over_time(a_total[$__rate_interval])"),
+        (target_promql, "sum(rate(a_total[$__rate_interval])"),
+        (target_promql, "sum(<a.b>)"),
+    ],
+)
+def test_a_bad_query_is_found(rule: Rule, spoilt: str) -> None:
+    """The rules that read PromQL can fail."""
+    panel = {"type": "stat", "title": "What?", "targets": [{"expr": spoilt}]}
+    assert len(list(rule({"panels": [panel]}))) == 1
+
+
+def test_few_rules_are_left_out() -> None:
+    """What is left out is little, is given a reason, and really is not there."""
+    assert len(EXCLUDED) <= 3
+    for dashboard in rendered().values():
+        texts = [target["expr"] for _, target in targets(dashboard)]
+        assert not [text for label in EXCLUDED for text in texts if f"{label}=~" in text]
