@@ -22,7 +22,7 @@ class PageEvents:
 
     Args:
         page: who is listened to.
-        span: the span that goes on, or the run's where that ended.
+        span: the span that goes on.
     """
 
     def __init__(self, page: Page, span: Callable[[], Span]) -> None:

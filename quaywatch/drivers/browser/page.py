@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 from opentelemetry import context as trace_context
-from opentelemetry.trace import Span, get_current_span
+from opentelemetry.trace import INVALID_SPAN, Span, get_current_span
 from playwright.async_api import BrowserContext, Error, Response
 from playwright.async_api import Page as RawPage
 
@@ -59,7 +59,7 @@ class SitePage:
         self._recording = recording
         self._within = within
         self._quiet = Quiet(raw)
-        self._run = self._step = trace_context.get_current()
+        self._step = trace_context.get_current()
         raw.set_default_timeout(within * 1000)
 
     def context(self) -> trace_context.Context:
@@ -67,9 +67,9 @@ class SitePage:
         return self._step
 
     def span(self) -> Span:
-        """The span of that step, or of whoever opened the page when the step is over."""
-        step = get_current_span(self._step)
-        return step if step.is_recording() else get_current_span(self._run)
+        """The span of that step or, when the step is over, the one that goes on around the page."""
+        spans = (get_current_span(self._step), get_current_span())
+        return next((span for span in spans if span.is_recording()), INVALID_SPAN)
 
     async def open(self, path: str) -> None:
         """Load a path of the site anew, whatever is shown now.

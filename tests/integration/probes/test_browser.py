@@ -7,7 +7,7 @@ import re
 import time
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ from probes import (
     shipment_confirm,
     stock_reserve,
 )
+from probes.odoo_pages import Client, selectors_of
+from probes.odoo_placing import clear
+from quaywatch.contract import Browser, Outcome, Page, Probe, ProbeTask, Reason, SignIn, Transaction
 from quaywatch.contract import Odoo as Driver
-from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Transaction
 from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBrowser, WarmBrowser
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.runtime.clock import SystemClock
@@ -72,8 +74,8 @@ SPANS_WITHIN = 10.0
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def warm() -> AsyncIterator[WarmBrowser]:
     """One browser for all tests, started."""
-    require("chromium")
-    warm = WarmBrowser(BrowserSettings(concurrency=2))
+    require("chromium", "libnss3-tools")
+    warm = WarmBrowser(BrowserSettings(concurrency=4))
     async with warm.lent():
         pass
     yield warm
@@ -87,12 +89,15 @@ class Edge:
     server: Odoo
     url: str
 
-    @asynccontextmanager
-    async def driver(self, warm: WarmBrowser, password: str = "") -> AsyncIterator[OdooServer]:
-        """Its driver with a browser, as the probe's user."""
+    def site(self, warm: WarmBrowser, password: str = "") -> SiteBrowser:
+        """Its web client, as the probe's user."""
         secret, user = Secret(password or self.server.password), self.server
-        site = Site(url=self.url, database=user.database, login=user.login, password=secret)
-        driver = OdooServer(address(user, url=self.url, password=secret), browser=SiteBrowser(site, warm))
+        return SiteBrowser(Site(url=self.url, database=user.database, login=user.login, password=secret), warm)
+
+    @asynccontextmanager
+    async def driver(self, browser: Browser) -> AsyncIterator[OdooServer]:
+        """Its driver with a browser, as the probe's user."""
+        driver = OdooServer(address(self.server, url=self.url), browser=browser)
         yield driver
         await driver.close()
 
@@ -100,6 +105,10 @@ class Edge:
 @pytest.fixture
 def edges(world: World) -> tuple[Edge, Edge]:
     """Odoo 14 and 19."""
+    return _edges(world)
+
+
+def _edges(world: World) -> tuple[Edge, Edge]:
     return Edge(world.odoo14, world.traefik.odoo14), Edge(world.odoo19, world.traefik.odoo19)
 
 
@@ -107,6 +116,51 @@ def edges(world: World) -> tuple[Edge, Edge]:
 def edge(edges: tuple[Edge, Edge]) -> Edge:
     """Odoo 19."""
     return edges[1]
+
+
+class Staying:
+    """A page on which the user is logged in already, and stays so."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.wait, self.settle, self.click = page.wait, page.settle, page.click
+        self.fill, self.text, self.download = page.fill, page.text, page.download
+
+    async def open(self, path: str) -> None:
+        """Load a path, but that of logging in or out."""
+        if not path.startswith(("/web/login", "/web/session/logout")):
+            await self._page.open(path)
+
+    async def sign_in(self, _form: SignIn) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A browser with one session for all runs: what several flows begin with is done once."""
+
+    database: str
+    one: Page
+
+    @asynccontextmanager
+    async def page(self, _run: str) -> AsyncIterator[Page]:
+        """The page."""
+        yield self.one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def signed_in(world: World, warm: WarmBrowser) -> AsyncIterator[tuple[SignedIn, SignedIn]]:
+    """The browser on each of the `edges`."""
+    async with AsyncExitStack() as stack:
+
+        async def one(edge: Edge, version: int) -> SignedIn:
+            browser = edge.site(warm)
+            page = await stack.enter_async_context(browser.page("all runs"))
+            await Client(page, selectors_of(version), browser.database).sign_in()
+            return SignedIn(browser.database, Staying(page))
+
+        older, newer = _edges(world)
+        yield await asyncio.gather(one(older, 14), one(newer, 19))
 
 
 async def run(
@@ -182,7 +236,7 @@ async def _ordered(edge: Edge, warm: WarmBrowser, world: World) -> list[tuple[st
         await driver.call("sale.order", "create", values)
         await probe.run(driver, options, Interrupted(tx, "form", nothing_left))
 
-    async with edge.driver(warm) as driver:
+    async with edge.driver(edge.site(warm)) as driver:
         record = await run(driver, edge, (replace(probe, run=after_a_dead_attempt), options), provider)
     assert record.message == ""
     assert record.outcome is Outcome.SUCCESS
@@ -212,9 +266,9 @@ def _browser(span: Span) -> bool:
     return span.kind == "server" and agent.startswith("Mozilla/") and "Quaywatch/" in agent
 
 
-async def green(edge: Edge, warm: WarmBrowser, flow: Flow, installation: str = INSTALLATION) -> None:
+async def green(edge: Edge, browser: Browser, flow: Flow, installation: str = INSTALLATION) -> None:
     """A run in which every step succeeds, and every undoing."""
-    async with edge.driver(warm) as driver:
+    async with edge.driver(browser) as driver:
         record = await run(driver, edge, flow, installation=installation)
     assert record.message == ""
     assert record.outcome is Outcome.SUCCESS
@@ -222,31 +276,44 @@ async def green(edge: Edge, warm: WarmBrowser, flow: Flow, installation: str = I
     assert [step.name for step in record.steps if not step.ok] == []
 
 
-@pytest.mark.parametrize("flow", [RESERVE, LABELS, LOOKUP], ids=lambda flow: flow[0].name)
+Browsers = tuple[SignedIn, SignedIn]
+
+
+@pytest.mark.parametrize("flow", [RESERVE, LABELS], ids=lambda flow: flow[0].name)
 async def test_a_flow_is_green_and_leaves_nothing(
-    flow: Flow, edges: tuple[Edge, Edge], warm: WarmBrowser, world: World
+    flow: Flow, edges: tuple[Edge, Edge], signed_in: Browsers, world: World
 ) -> None:
     """On both at once, by button or by menu; every step and every undoing succeeds."""
-    await asyncio.gather(*(green(edge, warm, flow) for edge in edges))
+    await asyncio.gather(*map(green, edges, signed_in, (flow, flow)))
     for edge in edges:
         assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
 
 
-async def test_a_delivery_is_validated(edges: tuple[Edge, Edge], warm: WarmBrowser) -> None:
+@pytest.mark.parametrize("flow", [LOGIN, LOOKUP], ids=lambda flow: flow[0].name)
+async def test_a_flow_is_green_in_a_session_of_its_own(
+    flow: Flow, edges: tuple[Edge, Edge], warm: WarmBrowser, world: World
+) -> None:
+    """On both at once: the user logs in; who is not logged in sees the order by its link, and not without the token."""
+    await asyncio.gather(*(green(edge, edge.site(warm), flow) for edge in edges))
+    for edge in edges:
+        assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
+
+
+async def test_a_delivery_is_validated(edges: tuple[Edge, Edge], signed_in: Browsers) -> None:
     """On both at once, also where Odoo asks back whether all is meant."""
-    await asyncio.gather(*(green(edge, warm, SHIP, SHIPPED) for edge in edges))
+    await asyncio.gather(*map(green, edges, signed_in, (SHIP, SHIP), (SHIPPED, SHIPPED)))
 
 
 async def test_a_wrong_password_is_ours(edge: Edge, warm: WarmBrowser) -> None:
     """The run is invalid at its login, so that it never counts against Odoo."""
-    async with edge.driver(warm, password="wrong") as driver:
+    async with edge.driver(edge.site(warm, "wrong")) as driver:
         record = await run(driver, edge, LOGIN)
     assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.AUTH, "login")
 
 
 async def test_a_missing_browser_is_ours(edge: Edge) -> None:
     """Without Chromium the run is invalid, and its message says what to do."""
-    async with edge.driver(WarmBrowser(BrowserSettings(executable=Path("/nonexistent")))) as driver:
+    async with edge.driver(edge.site(WarmBrowser(BrowserSettings(executable=Path("/nonexistent"))))) as driver:
         record = await run(driver, edge, LOGIN)
     assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.CONFIG, "prepare")
     assert "browser.executable" in record.message
@@ -255,27 +322,30 @@ async def test_a_missing_browser_is_ours(edge: Edge) -> None:
 async def test_an_error_of_odoo_is_a_failure_with_evidence(
     edge: Edge, warm: WarmBrowser, tmp_path: Path, world: World
 ) -> None:
-    """An order that is erased before it is confirmed: Odoo's dialog fails the run; picture and trace hold no secret."""
-    probe, options = ORDER
-    admin = edge.server.admin()
-
-    def erase() -> None:
-        ours = [("client_order_ref", "like", f"quaywatch/{INSTALLATION}/")]
-        admin.call("sale.order", "unlink", admin.call("sale.order", "search", ours))
+    """A delivery that is erased while it is shown: Odoo's dialog fails the run; picture and trace hold no secret."""
+    probe, options = RESERVE
 
     async def interrupted(driver: Driver, options: Any, tx: Transaction) -> None:
-        await probe.run(driver, options, Interrupted(tx, "confirm", lambda: asyncio.to_thread(erase)))
+        await probe.run(driver, options, Interrupted(tx, "release", lambda: clear(driver, tx.mark)))
 
     settings = BrowserSettings(store=LocalStore(directory=tmp_path, max_age=60, max_bytes=1 << 26))
     lent = WarmBrowser(settings)
     lent._current = warm._current  # the same browser, with a place for evidence
-    async with edge.driver(lent) as driver:
-        record = await run(driver, edge, (replace(probe, run=interrupted), options))
-    assert (record.outcome, record.reason, record.failed_step) == (Outcome.FAILURE, Reason.FAULT, "confirm")
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    async with edge.driver(edge.site(lent)) as driver:
+        record = await run(driver, edge, (replace(probe, run=interrupted), options), provider)
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.FAILURE, Reason.FAULT, "release")
     assert marked(world.postgres, edge.server.database, INSTALLATION) == 0
     kept = _kept(tmp_path)
     assert set(kept) == {".png", ".zip"}
-    assert b"/call_button" in kept[".zip"]
+    (whole,) = (span for span in spans.get_finished_spans() if span.parent is None)
+    places = [(event.attributes or {}).get("place") for event in whole.events if event.name.endswith("evidence")]
+    assert {(str(Path(str(place)).parent), Path(str(place)).suffix) for place in places} == {
+        (str(tmp_path), ".png"),
+        (str(tmp_path), ".zip"),
+    }
+    assert b"/web/dataset/" in kept[".zip"]
     assert edge.server.password.encode() not in kept[".zip"]
     assert set(re.findall(rb"session_id=([^;\"\\]+)", kept[".zip"])) <= {b"***"}
 
@@ -310,6 +380,6 @@ async def test_orders_that_the_user_may_not_see_are_found(edges: tuple[Edge, Edg
     check, options = browser_stock_reserve.check, RESERVE[1]
     found = []
     for edge in edges:
-        async with edge.driver(warm) as driver:
+        async with edge.driver(edge.site(warm)) as driver:
             found.append([finding async for finding in check(driver, options) if "open deliveries" in finding])
     assert [len(findings) for findings in found] == [1, 0]
