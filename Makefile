@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install check fix test demo bench bench-probes soak tenants locks wheel image clean
+.PHONY: help install check fix test demo bench bench-probes soak tenants pictures locks wheel image clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -46,6 +46,9 @@ bench-probes: install ## probes beside bare scripts that do the same, into docs/
 
 soak: install ## 1,000 runs of all flows, some killed, and what is left, into docs/residue.md; SOAK_RUNS=100 is a short one
 	$(BIN)/python -m bench.soak $(SOAK_RUNS)
+
+pictures: install ## the dashboards' pictures in docs/, of what a sandbox that runs has stored (make demo)
+	$(BIN)/python -m sandbox.pictures
 
 wheel: install ## the wheel, in dist/
 	rm -rf dist && $(BIN)/hatchling build -t wheel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.contract.test_dashboards import LEVELS, panels, rendered
 Json = dict[str, Any]
 
 SET = {dashboard["uid"]: dashboard for dashboard in rendered().values()}
+DOCS = Path(__file__).parents[2] / "docs"
 FOLD = 12
 """Rows of Grafana's grid that a screen shows without scrolling, at least."""
 
@@ -69,6 +71,13 @@ class TestEach:
         assert "quaywatch_deployment_last_time_seconds" in marked["Deployments"]
         assert "quaywatch_maintenance_active" in marked["Maintenance"]
         assert marked["Alerts"].count("ALERTS{") == 1
+
+
+@pytest.mark.parametrize("uid", SET)
+def test_the_docs_show_it(uid: str) -> None:
+    """The page on dashboards has a picture of each, and none is large."""
+    assert f"(pictures/{uid}.png)" in (DOCS / "dashboards.md").read_text()
+    assert 10_000 < (DOCS / "pictures" / f"{uid}.png").stat().st_size < 150 * 1024
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(LEVELS) if field.name != "flows"])
