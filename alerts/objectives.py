@@ -216,11 +216,13 @@ class Objectives:
 
     Args:
         flows: by shell pattern of the probe's name; the first that fits is the flow's.
+        settle: how long what is read now and then must be ill.
         keep: how long an alert goes on firing after its condition ended, so that it does not flap.
     """
 
     tiers: Mapping[str, Tier] = field(default_factory=_tiers)
     pages: Paging = field(default_factory=Paging)
+    settle: float = 60
     keep: float = 120
     flows: Mapping[str, FlowObjective] = field(default_factory=_flows)
     edge: EdgeObjective = field(default_factory=EdgeObjective)

@@ -71,6 +71,7 @@ class Rule:
         alert: its name, which is its runbook's.
         expr: PromQL, with ``<metric.name>`` for a metric, ``<metric.name:bucket>`` and the like for a histogram.
         hold: how long it must be true, in seconds.
+        settles: whether it must be true as long as the objectives let such things settle.
         keep: how long it goes on firing afterwards, in seconds; that of the objectives if unset.
         labels: what tells it from rules of the same name.
         tier: its tier among the objectives.
@@ -95,6 +96,7 @@ class Rule:
     severity: Severity | None = None
     service: Service = Service.ODOO
     hold: float = 0
+    settles: bool = False
     keep: float | None = None
     cause: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -163,11 +165,12 @@ class Vocabulary:
 def alert_yaml(rule: Rule, words: Vocabulary, objectives: Objectives, places: Places) -> dict[str, Any]:
     """The alert as a Prometheus rule file has it."""
     tier = objectives.tiers[rule.tier]
+    hold = objectives.settle if rule.settles else rule.hold
     keep = objectives.keep if rule.keep is None else rule.keep
     return {
         "alert": rule.alert,
         "expr": words.expand(rule.expr),
-        **({"for": f"{rule.hold:.0f}s"} if rule.hold else {}),
+        **({"for": f"{hold:.0f}s"} if hold else {}),
         **({"keep_firing_for": f"{keep:.0f}s"} if keep else {}),
         "labels": {
             "severity": str(rule.severity or tier.severity),

@@ -13,8 +13,6 @@ from .texts import DOWN, DURATION, ROOT_BLOCKER
 _TENANT = "environment, target, database"
 _FAST_BURNS = ((14.4, "1h", "5m"), (6.0, "6h", "30m"))
 """Burn rates that page at the edge, where there are requests enough for a rate: the long and the short time."""
-_SETTLED = 60
-"""Seconds that something read now and then must last."""
 _EXPIRES_NOW = DAY
 
 
@@ -67,7 +65,7 @@ def _edge(objectives: Objectives) -> Iterator[Rule]:
     yield Rule(
         alert="EdgeSlow",
         expr=f"{quantile} > {latency.within:g}\nand {requests} > {10 * edge.errors}",
-        hold=2 * _SETTLED,
+        settles=True,
         tier=edge.tier,
         role=Role.SYMPTOM,
         board=Board.EDGE,
@@ -91,7 +89,7 @@ def _one_tenants_errors(objectives: Objectives) -> Rule:
         tier=edge.tier,
         role=Role.SYMPTOM,
         board=Board.TENANTS,
-        hold=_SETTLED,
+        settles=True,
         summary="Users of {{ $labels.host }} get errors, others do not",
         description="{{ humanizePercentage $value }} of the requests for {{ $labels.host }} at {{ $labels.target }} end"
         " in a server's error (500 and above), while most other tenants are well: look at this tenant's database, its"
@@ -106,7 +104,7 @@ def _business_rule(alert: str, expr: str, summary: str, description: str, tier: 
     return Rule(
         alert=alert,
         expr=expr,
-        hold=_SETTLED,
+        settles=True,
         tier=tier,
         role=Role.SYMPTOM,
         board=Board.QUEUES,
@@ -212,7 +210,7 @@ def _recovery_rule(alert: str, expr: str, summary: str, description: str, tier: 
     return Rule(
         alert=alert,
         expr=expr,
-        hold=_SETTLED,
+        settles=True,
         tier=tier,
         role=Role.SYMPTOM,
         service=Service.RECOVERY,
@@ -278,7 +276,7 @@ def _certificates(objectives: Objectives) -> Iterator[Rule]:
     soon = Rule(
         alert="CertificateExpiring",
         expr=f"{remaining} < {promised.renewed:.0f}",
-        hold=_SETTLED,
+        settles=True,
         tier=promised.tier,
         severity=Severity.TICKET,
         role=Role.SYMPTOM,
@@ -305,7 +303,7 @@ def _api_key(objectives: Objectives) -> Rule:
     return Rule(
         alert="ApiKeyExpiring",
         expr=f"min by (environment, target, key) (<odoo.api_key.remaining>) < {objectives.certificates.renewed:.0f}",
-        hold=_SETTLED,
+        settles=True,
         tier=objectives.watching.tier,
         severity=Severity.TICKET,
         role=Role.SYMPTOM,

@@ -31,7 +31,7 @@ _EXACT: Mapping[Any, Any] = {int: Whole, float: Number, str: Text}
 class RecordTable(Table):
     """The table of a record: what the file says, and the record made of it."""
 
-    kind: ClassVar[type[Any]]
+    record_type: ClassVar[type[Any]]
 
     @model_validator(mode="after")
     def _is_meant(self) -> RecordTable:
@@ -44,7 +44,7 @@ class RecordTable(Table):
         Raises:
             ValueError: when it refuses its values.
         """
-        return self.kind(**{name: _built(getattr(self, name)) for name in self.model_fields_set})
+        return self.record_type(**{name: _built(getattr(self, name)) for name in self.model_fields_set})
 
 
 def load_record(path: Path, kind: type[R]) -> R:
@@ -88,7 +88,7 @@ def _table_of(kind: type[Any]) -> type[RecordTable]:
     hints = get_type_hints(kind)
     fields: dict[str, Any] = {field.name: (_type(hints[field.name]), _default(field)) for field in _fields(kind)}
     table = create_model(kind.__name__, __base__=RecordTable, **fields)
-    table.kind = kind
+    table.record_type = kind
     return table
 
 

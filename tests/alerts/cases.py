@@ -1,0 +1,172 @@
+"""The cases of every alert: what is ill, and what it looks like when all is well. One row for each alert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.alerts.case import Case, Clock, Count, Level
+
+HOUR, DAY, GIB = 3600, 86400, 1024**3
+_FLOW = '{probe="order_create"}'
+_OF_FLOW = 'quaywatch.probe.runs{probe="order_create", outcome="%s"}'
+_EVERY = {f"quaywatch.probe.interval{_FLOW}": Level(60, 60)}
+
+
+def _runs(outcome: str, *, after: int, over: int) -> Case:
+    """A flow that runs every minute, of which each run comes out so."""
+    return Case({**_EVERY, _OF_FLOW % outcome: Count(0.25)}, after=after, over=over)
+
+
+def _level(series: str, ill: float | None, well: float | None, **more: Any) -> Case:
+    return Case({series: Level(ill, well)}, **more)
+
+
+CASES: Mapping[str, Case] = {
+    # flows
+    "FlowFailing": _runs("failure", after=165, over=330),
+    "FlowFailingEverywhere": Case(
+        {
+            f'quaywatch.probe.{name}{{target="{target}", probe="order_create"{more}}}': shape
+            for target in ("acme", "west", "east")
+            for name, more, shape in (
+                ("interval", "", Level(60, 60)),
+                ("runs", ', outcome="failure"', Count(0.25)),
+            )
+        },
+        after=165,
+        over=330,
+    ),
+    "FlowSlow": Case(
+        {
+            **_EVERY,
+            f"quaywatch.probe.duration:count{_FLOW}": Count(0.25, 0.25),
+            'quaywatch.probe.duration:bucket{probe="order_create", le="10.0"}': Count(0, 0.25),
+        },
+        after=165,
+        over=330,
+    ),
+    "FlowInvalid": _runs("invalid", after=165, over=330),
+    "FlowRunsMissed": _runs("missed", after=165, over=330),
+    "FlowNotMeasured": Case({**_EVERY, f"quaywatch.probe.last_run.time{_FLOW}": Clock()}, after=195),
+    "FlowFlaky": _runs("flaky", after=165, over=HOUR + 60),
+    "FlowUncleaned": _runs("cleanup_failed", after=165, over=HOUR + 60),
+    "FlowAbsent": _level(f"quaywatch.probe.interval{_FLOW}", None, 60, after=300, silent=True),
+    "FlowBudgetBurning": Case(
+        {f"quaywatch.probe.interval{_FLOW}": Level(60, 60), _OF_FLOW % "failure": Count(4)},
+        step=240,
+        well=370,
+        after=43 * 60,
+        over=30 * HOUR,
+    ),
+    # the watching itself
+    "AgentAbsent": _level('quaywatch.start.time{target=""}', None, 5, after=300, silent=True),
+    "Watchdog": Case({}, always=True),
+    "ApiKeyExpiring": _level('odoo.api_key.remaining{key="1"}', 13 * DAY, 15 * DAY),
+    "ExporterFailing": _level('quaywatch.scrape.success{exporter="redis_memory"}', 0, 1),
+    "ResidueLeft": _level(f"quaywatch.probe.residue{_FLOW}", 2, 0),
+    # the edge
+    "EdgeErrors": Case(
+        {
+            'traefik.entrypoint.requests{entrypoint="web", code_class="2xx"}': Count(60, 90),
+            'traefik.entrypoint.requests{entrypoint="web", code_class="5xx"}': Count(30),
+        },
+        well=300,
+        after=430,
+        over=HOUR,
+    ),
+    "EdgeSlow": Case(
+        {
+            'traefik.entrypoint.request.duration:bucket{entrypoint="web", le="0.3"}': Count(0, 90),
+            'traefik.entrypoint.request.duration:bucket{entrypoint="web", le="5.0"}': Count(90, 90),
+            'traefik.entrypoint.request.duration:bucket{entrypoint="web", le="+Inf"}': Count(90, 90),
+            'traefik.entrypoint.request.duration:count{entrypoint="web"}': Count(90, 90),
+        },
+        after=15,
+        over=330,
+    ),
+    "EdgeErrorsOfOneTenant": Case(
+        {
+            'traefik.router.requests{router="a", host="acme.example", code_class="2xx"}': Count(5, 10),
+            'traefik.router.requests{router="a", host="acme.example", code_class="5xx"}': Count(5),
+            'traefik.router.requests{router="b", host="west.example", code_class="2xx"}': Count(10, 10),
+            'traefik.router.requests{router="c", host="east.example", code_class="2xx"}': Count(10, 10),
+        },
+        after=45,
+        over=330,
+    ),
+    "EdgeBudgetBurning": Case(
+        {
+            'traefik.entrypoint.requests{entrypoint="web", code_class="2xx"}': Count(900, 1000),
+            'traefik.entrypoint.requests{entrypoint="web", code_class="5xx"}': Count(100),
+        },
+        step=240,
+        well=370,
+        after=4700,
+        over=30 * HOUR,
+    ),
+    "CertificateExpiring": _level('tls.certificate.remaining{host="erp.example"}', 13 * DAY, 15 * DAY),
+    "CertificateUnusable": _level('tls.certificate.verified{host="erp.example"}', 0, 1),
+    # Odoo's own work
+    "QueueStalled": _level('odoo.queue.oldest.age{database="acme", channel="root"}', 901, 899),
+    "QueueRunnerDead": Case(
+        {
+            'odoo.queue.runner.alive{database="acme"}': Level(0, 1),
+            'odoo.queue.live{database="acme"}': Level(7, 7),
+        }
+    ),
+    "CronsOverdue": _level('odoo.cron.overdue.longest{database="acme"}', 3601, 1799),
+    "CronsDeactivated": _level('odoo.cron.switched_off{database="acme"}', 1, 0),
+    "CronsSkipped": _level('odoo.cron.skipped{database="acme"}', 1, 0),
+    "MailStuck": _level('odoo.mail.oldest.age{database="acme", state="outgoing"}', 3601, 1799),
+    "EdiStuck": _level('odoo.edi.oldest.age{database="acme", state="to_send"}', 7201, 7199),
+    "OrdersWithoutPicking": _level('odoo.orders.without_delivery.oldest.age{database="acme"}', 1801, 1799),
+    # PostgreSQL
+    "TargetDown": _level('quaywatch.target.up{kind="redis"}', 0, 1),
+    "LockWaitLong": _level('postgresql.lock.wait.longest{database="acme"}', 74, 59),
+    "SessionsBlocked": _level("postgresql.lock.waiting", 11, 10),
+    "Deadlocks": Case({'postgresql.deadlocks{database="acme"}': Count(0.1)}, after=435, over=900),
+    "IdleInTransaction": _level(
+        'postgresql.transaction.oldest.age{database="acme", state="idle in transaction"}', 301, 299
+    ),
+    "ConnectionsSaturated": Case(
+        {"postgresql.connection.used": Level(90, 80), "postgresql.connection.usable": Level(100, 100)}
+    ),
+    "NoisyNeighbour": Case(
+        {
+            'postgresql.session.open{database="acme", state="active"}': Level(60, 20),
+            'postgresql.session.open{database="west", state="active"}': Level(20, 20),
+            "postgresql.connection.used": Level(80, 80),
+            "postgresql.connection.usable": Level(100, 100),
+        }
+    ),
+    "WraparoundNear": _level('postgresql.wraparound.utilization{database="acme", ids="transaction"}', 0.5, 0.3),
+    "CheckpointsRequested": Case(
+        {
+            'postgresql.checkpoint.count{trigger="requested"}': Count(0.05),
+            'postgresql.checkpoint.count{trigger="timed"}': Count(0.02, 0.02),
+        },
+        well=300,
+        after=1815,
+        over=HOUR,
+    ),
+    # recovery
+    "ReplicaStale": _level("postgresql.replication.replay.age", 301, 299),
+    "ReplicaDisconnected": _level("postgresql.replication.receiver.connected", 0, 1),
+    "StandbyMissing": Case(
+        {
+            "postgresql.replication.standbys.expected": Level(2, 2),
+            'postgresql.replication.standbys{state="streaming"}': Level(1, 2),
+        }
+    ),
+    "ReplicaBehind": _level('postgresql.replication.standby.lag{standby="west", stage="replay"}', 2 * GIB, GIB),
+    "SlotRetainsLog": _level('postgresql.replication.slot.retained{slot="west"}', 11 * GIB, GIB),
+    "SlotLost": _level('postgresql.replication.slot.wal_status{slot="west", status="lost"}', 1, 0),
+    "ArchiverFailing": _level("postgresql.archiver.failing", 1, 0),
+    "BackupTooOld": _level('quaywatch.backup.age{backup="main", repository="1", type="full"}', 2 * DAY, DAY),
+    "BackupFailing": _level('quaywatch.backup.ok{backup="main", repository="1"}', 0, 1),
+    "RestoreTestTooOld": _level('quaywatch.restore_test.age{backup="main"}', 40 * DAY, DAY),
+    # Redis
+    "RedisMemoryHigh": _level("redis.memory.utilization", 0.91, 0.89),
+    "RedisEvicts": Case({"redis.keys.evicted": Count(1)}, after=15, over=600),
+}
