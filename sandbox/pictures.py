@@ -29,9 +29,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 MINUTES = 3
 GAP = 21
 """Seconds without a point that break a line."""
-MOST = 8
+MOST = 6
 """Lines in a panel."""
-CELL = (46, 24)
+CELL = (42, 23)
 """Pixels of one cell of Grafana's grid."""
 COLOURS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#37872d", "#fade2a")
 CHOSEN = {"$__rate_interval": "1m", "$__range": f"{MINUTES}m"}
