@@ -94,6 +94,7 @@ def rules(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
         yield _failing(promise, objectives.pages)
         if not flows or _most_targets(promise.flows) >= _MANY:
             yield _everywhere(promise, objectives.pages)
+        yield _unsteady(promise, objectives.tickets)
         yield _slow(promise, objectives.pages)
         yield _invalid(promise, objectives.pages)
         yield _missed(promise, objectives.pages)
@@ -143,6 +144,23 @@ def _everywhere(promise: Promise, pages: Paging) -> Rule:
         " than half of those where it runs: no tenant's own trouble, but that of something they share. Look at the"
         " database server, Redis, the edge and the last deployment first.",
         cause=EVERYWHERE_CAUSE,
+    )
+
+
+def _unsteady(promise: Promise, tickets: Paging) -> Rule:
+    return Rule(
+        alert="FlowUnsteady",
+        expr=_most_runs_were("failure", promise, tickets),
+        tier=promise.objective.tier,
+        labels=promise.labels,
+        severity=Severity.TICKET,
+        role=Role.SYMPTOM,
+        board=Board.FLOW,
+        selects=("environment", "target", "probe"),
+        summary="{{ $labels.probe }} fails now and then on {{ $labels.target }}",
+        description=f"About {{{{ printf `%.0f` $value }}}} of the last {tickets.runs} runs of {{{{ $labels.probe }}}}"
+        f" on {{{{ $labels.target }}}} failed: some users cannot do this at the first attempt.{MOST_FAILED_STEP}",
+        cause=FLOW_CAUSE,
     )
 
 
@@ -237,8 +255,8 @@ def _most_runs(count: str, promise: Promise, pages: Paging) -> str:
 
 def _threshold(pages: Paging) -> float:
     """Between what is asked for and one less, which Prometheus may stretch over the one step that no sample covers."""
-    stretched = (pages.failures - 1) * pages.runs / (pages.runs - 1)
-    return round(min(stretched + 0.1, pages.failures - 0.05), 2)
+    stretched = (pages.failures - 1) * pages.runs / (pages.runs - 1) + 0.1
+    return round(stretched if stretched < pages.failures else pages.failures - 0.5, 2)
 
 
 def _interval_within(promise: Promise, below: float, above: float | None) -> str:

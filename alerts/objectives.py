@@ -29,11 +29,11 @@ class Paging:
     """A flow's symptom shows when ``failures`` of the last ``runs`` runs were bad."""
 
     failures: int = 3
-    runs: int = 5
+    runs: int = 3
 
     def __post_init__(self) -> None:
         if self.failures <= 1:
-            raise ValueError("failures: one failure would page; 2 or more are expected")
+            raise ValueError("failures: one failure would alarm; 2 or more are expected")
         if self.runs < self.failures:
             raise ValueError(f"runs: {self.failures} of {self.runs} cannot be; {self.failures} or more are expected")
 
@@ -216,12 +216,15 @@ class Objectives:
 
     Args:
         flows: by shell pattern of the probe's name; the first that fits is the flow's.
+        pages: when a flow fails, is slow or is not measured.
+        tickets: when a flow fails now and then.
         settle: how long what is read now and then must be ill.
         keep: how long an alert goes on firing after its condition ended, so that it does not flap.
     """
 
     tiers: Mapping[str, Tier] = field(default_factory=_tiers)
     pages: Paging = field(default_factory=Paging)
+    tickets: Paging = field(default_factory=lambda: Paging(5, 30))
     settle: float = 60
     keep: float = 120
     flows: Mapping[str, FlowObjective] = field(default_factory=_flows)

@@ -24,7 +24,7 @@ def _level(series: str, ill: float | None, well: float | None, **more: Any) -> C
 
 CASES: Mapping[str, Case] = {
     # flows
-    "FlowFailing": _runs("failure", after=165, over=330),
+    "FlowFailing": _runs("failure", after=160, over=330),
     "FlowFailingEverywhere": Case(
         {
             f'quaywatch.probe.{name}{{target="{target}", probe="order_create"{more}}}': shape
@@ -34,20 +34,21 @@ CASES: Mapping[str, Case] = {
                 ("runs", ', outcome="failure"', Count(0.25)),
             )
         },
-        after=165,
+        after=160,
         over=330,
     ),
+    "FlowUnsteady": _runs("failure", after=270, over=1860),
     "FlowSlow": Case(
         {
             **_EVERY,
             f"quaywatch.probe.duration:count{_FLOW}": Count(0.25, 0.25),
             'quaywatch.probe.duration:bucket{probe="order_create", le="10.0"}': Count(0, 0.25),
         },
-        after=165,
+        after=160,
         over=330,
     ),
-    "FlowInvalid": _runs("invalid", after=165, over=330),
-    "FlowRunsMissed": _runs("missed", after=165, over=330),
+    "FlowInvalid": _runs("invalid", after=160, over=330),
+    "FlowRunsMissed": _runs("missed", after=160, over=330),
     "FlowNotMeasured": Case({**_EVERY, f"quaywatch.probe.last_run.time{_FLOW}": Clock()}, after=195),
     "FlowFlaky": _runs("flaky", after=165, over=HOUR + 60),
     "FlowUncleaned": _runs("cleanup_failed", after=165, over=HOUR + 60),

@@ -64,7 +64,7 @@ def test_what_is_promised_of_an_interval_that_can_tell_is_taken() -> None:
 
 def test_one_failure_never_pages() -> None:
     """Nor can it be asked for."""
-    with pytest.raises(ValueError, match="failures: one failure would page"):
+    with pytest.raises(ValueError, match="failures: one failure would alarm"):
         Paging(1, 5)
     with pytest.raises(ValueError, match="runs: 3 of 2 cannot be"):
         Paging(3, 2)
