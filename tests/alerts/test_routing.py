@@ -17,6 +17,7 @@ RULES = [
     rule
     for group in yaml.safe_load((ROOM / "rules" / "quaywatch.yml").read_text())["groups"]
     for rule in group["rules"]
+    if rule.get("labels", {}).get("severity") in {"page", "ticket"}
 ]
 RECEIVERS = {"page": "pager", "ticket": "tickets"}
 
