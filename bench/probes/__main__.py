@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SandboxError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    put(PAGE, "probes", text(measured, _facts()))
+    put(PAGE, "probes", text(measured, facts()))
     return 0
 
 
@@ -73,12 +73,12 @@ def _say(began: float, line: str) -> None:
     print(f"{time.monotonic() - began:6.1f} s  {line}", flush=True)
 
 
-def _facts() -> str:
-    """When and on what was measured; nothing that names the machine."""
+def facts() -> str:
+    """When and on what was measured, and how busy it was with other things; nothing that names the machine."""
     return (
         f"`make bench-probes` on {time.strftime('%Y-%m-%d', time.gmtime())}: {os.cpu_count()} cores, "
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, Odoo 14 and 19 with their "
-        "PostgreSQL and the browsers on the same machine."
+        f"PostgreSQL and the browsers on the same machine, load average at the end {os.getloadavg()[2]:.1f}."
     )
 
 

@@ -18,6 +18,7 @@ _BUT: Final = {
     "res_partner": "where ref is distinct from 'PROBE-CUSTOMER'",
     "bus_presence": _NOT_THEIRS,
     "mail_presence": _NOT_THEIRS,
+    "discuss_channel_member": "where partner_id not in (select partner_id from res_users where login = 'probe')",
 }
 """Of these tables the probes' own rows change: the stock that they ship, and when customer and user were last seen."""
 _TABLES: Final = """
