@@ -37,7 +37,7 @@ CASES: Mapping[str, Case] = {
         after=160,
         over=330,
     ),
-    "FlowUnsteady": _runs("failure", after=270, over=1860),
+    "FlowUnsteady": _runs("failure", after=250, over=1860),
     "FlowSlow": Case(
         {
             **_EVERY,

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,16 @@ def promtool() -> Path:
     return binaries().promtool
 
 
+@cache
+def groups(text: str) -> list[dict[str, Any]]:
+    """The groups of a rule file, to be read only."""
+    read: list[dict[str, Any]] = yaml.safe_load(text)["groups"]
+    return read
+
+
 def rules(text: str) -> list[dict[str, Any]]:
     """Every rule of a rule file."""
-    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    return [rule for group in groups(text) for rule in group["rules"]]
 
 
 def names(text: str) -> set[str]:
@@ -91,8 +99,7 @@ def part(text: str, alert: str) -> dict[str, Any]:
     for rule in wanted:  # grows while it is walked through
         named = set(RECORDED.findall(rule["expr"]))
         wanted += [other for other in rules(text) if other.get("record") in named and other not in wanted]
-    groups = yaml.safe_load(text)["groups"]
-    kept = [{**group, "rules": [rule for rule in group["rules"] if rule in wanted]} for group in groups]
+    kept = [{**group, "rules": [rule for rule in group["rules"] if rule in wanted]} for group in groups(text)]
     return {"groups": [group for group in kept if group["rules"]]}
 
 
