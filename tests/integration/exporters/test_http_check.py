@@ -175,11 +175,11 @@ async def test_a_timeout_ends_in_time_and_keeps_what_was_measured(site: Site, ch
 
 @pytest.mark.parametrize(
     ("url", "reason"),
-    [(f"http://127.0.0.1:{free_port()}", "connect"), ("http://no-such-host.invalid", "dns")],
+    [("http://127.0.0.1:{port}", "connect"), ("http://no-such-host.invalid", "dns")],
 )
 async def test_nobody_there(url: str, reason: str, check: Check) -> None:
     """A closed port and a name that leads nowhere are told apart."""
-    found = await check(url)
+    found = await check(url.format(port=free_port()))
     assert why(found) == [reason]
     assert "processing" not in phases(found)
 
