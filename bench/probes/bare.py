@@ -6,6 +6,7 @@ said yes. What they lack is what Quaywatch adds: spans, deadlines, a verdict, me
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 import xmlrpc.client
@@ -14,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from sandbox.parts.odoo import Odoo
 
@@ -159,6 +160,7 @@ class Script:
         await page.locator(".o_main_navbar").first.wait_for(state="attached")
 
 
+_LINE: Final = "[name=order_line] .o_selected_row"
 _SOLD: Final = '.o_statusbar_status button[data-value="sale"][aria-checked="true"]'
 _TAB_OF_14: Final = "//a[@href=concat('#', //div[contains(@class,'tab-pane')][.//*[@name='{}']]/@id)]"
 _PLACES: Final[dict[int, dict[str, str]]] = {
@@ -187,7 +189,9 @@ async def _fill(page: Page, at: dict[str, str], mark: str, customer: str, produc
     await page.locator(at["lines"]).first.click()
     await _choose(page, at, _field("partner_id"), customer)
     await page.locator("[name=order_line] .o_field_x2many_list_row_add a:visible").first.click()
-    await _choose(page, at, _field(at["product"], "[name=order_line] .o_selected_row"), product)
+    await _choose(page, at, _field(at["product"], _LINE), product)
+    # Who saves before the price is there clicks in vain on 19: the form stays as it is.
+    await expect(page.locator(_field("price_unit", _LINE)).first).to_have_value(re.compile("[1-9]"))
 
 
 async def _choose(page: Page, at: dict[str, str], place: str, text: str) -> None:
