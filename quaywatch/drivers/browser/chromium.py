@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from quaywatch.drivers.http import USER_AGENT
 from quaywatch.errors import InternalError
 
 from .authorities import trust
+from .directory import OwnDirectory, sweep
 from .settings import BrowserSettings
 
 VIEWPORT: Final = {"width": 1366, "height": 900}
@@ -35,17 +35,14 @@ _REMEDY: Final = (
 
 
 class Chromium:
-    """A browser with its processes and its directory.
+    """A browser with its processes and its directory. ``users`` is the number of pages that somebody has of it."""
 
-    ``users`` is the number of pages that somebody has of it. Below ``directory`` it may write, until it is closed.
-    """
-
-    def __init__(self, playwright: Playwright, browser: Browser, agent: str, directory: Path) -> None:
+    def __init__(self, playwright: Playwright, browser: Browser, agent: str, own: OwnDirectory) -> None:
         self.users = 0
         self._playwright = playwright
         self._browser = browser
         self._agent = agent
-        self.directory = directory
+        self._own = own
         self._since = time.monotonic()
 
     @classmethod
@@ -56,16 +53,22 @@ class Chromium:
             ConfigError: when it cannot be made to trust the authorities that it is given.
             InternalError: when it does not start.
         """
+        await asyncio.to_thread(sweep, settings.directory)
         try:
-            directory = Path(tempfile.mkdtemp(prefix="quaywatch-browser-", dir=settings.directory))
+            own = OwnDirectory(settings.directory)
         except OSError as error:
             what = f"{settings.directory or tempfile.gettempdir()}: the browser cannot write there: {error.strerror}"
             raise InternalError(what, remedy="set browser.directory to a directory of the agent's user") from error
         try:
-            return await _started(settings, directory)
+            return await _started(settings, own)
         except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
+            own.remove()
             raise
+
+    @property
+    def directory(self) -> Path:
+        """Below this it may write, until it is closed."""
+        return self._own.path
 
     def fit(self, settings: BrowserSettings) -> bool:
         """Whether it lives, and is neither too old nor too large."""
@@ -98,7 +101,7 @@ class Chromium:
         )
 
     async def close(self) -> None:
-        """End it; never raises, and takes no longer than twice `CLOSE_WITHIN` and a moment."""
+        """End it; never raises, and takes no longer than three times `CLOSE_WITHIN` and a moment."""
         processes = self.processes()
         with suppress(Error, TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
@@ -107,7 +110,8 @@ class Chromium:
             with suppress(psutil.Error):
                 process.kill()
         await _stop(self._playwright)
-        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+        await asyncio.to_thread(psutil.wait_procs, processes, timeout=CLOSE_WITHIN)
+        await asyncio.to_thread(self._own.remove)
 
 
 def _names(process: psutil.Process, directory: Path) -> bool:
@@ -122,7 +126,8 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-async def _started(settings: BrowserSettings, directory: Path) -> Chromium:
+async def _started(settings: BrowserSettings, own: OwnDirectory) -> Chromium:
+    directory = own.path
     playwright: Playwright | None = None
     try:
         async with asyncio.timeout(START_WITHIN):
@@ -130,7 +135,7 @@ async def _started(settings: BrowserSettings, directory: Path) -> Chromium:
             with _temporary_files_in(directory):
                 playwright = await async_playwright().start()
             browser = await _launched(playwright, settings, directory)
-            return Chromium(playwright, browser, await _agent(browser), directory)
+            return Chromium(playwright, browser, await _agent(browser), own)
     except (Error, TimeoutError, OSError) as error:
         await _stop(playwright)
         raise InternalError(f"{settings.executable}: the browser does not start", remedy=_REMEDY) from error
