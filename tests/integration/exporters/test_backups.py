@@ -140,6 +140,7 @@ async def test_the_documented_restore_job(backed_up: BackedUp, read: Read, tmp_p
 
     What was written after the last piece of the log was archived does not come back.
     """
+    postgres.sql(backed_up.server, "drop table if exists moments")
     postgres.sql(backed_up.server, "create table moments as select now() - interval '100 s' as at")
     backed_up.run("check")  # it waits until the log so far is archived
     postgres.sql(backed_up.server, "insert into moments values (now())")
@@ -163,6 +164,7 @@ async def test_the_documented_restore_job(backed_up: BackedUp, read: Read, tmp_p
 async def run_job(one: BackedUp, agent: str) -> str:
     """Run the documented job, which tells that agent; what it prints."""
     scratch = one.home / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     shutil.chown(scratch, "postgres", "postgres")
     (one.home / "token").write_text(TOKEN)
