@@ -67,4 +67,5 @@ def _distribution_difference(value: Distribution, before: Distribution) -> Distr
     if len(value.counts) != len(before.counts):
         return None
     counts = tuple(now - then for now, then in zip(value.counts, before.counts, strict=True))
-    return Distribution(counts, value.sum - before.sum) if min(counts) >= 0 else None
+    told_since = tuple(one for one in value.exemplars if one not in before.exemplars)
+    return Distribution(counts, value.sum - before.sum, told_since) if min(counts) >= 0 else None

@@ -1,13 +1,15 @@
 """The page that Prometheus scrapes: the same snapshot, the same names, no timestamps.
 
-What is not fresh is not on the page, so a scrape ends it. One series that cannot be shown costs itself only. The lines
-are written here: prometheus-client, which still says what is spoken and how a number looks, makes every label anew at
-every scrape and takes several times as long.
+What is not fresh is not on the page, so a scrape ends it. One series that cannot be shown costs itself only. Exemplars,
+which lead from a duration to its trace, stand there where OpenMetrics is spoken. The lines are written here:
+prometheus-client, which still says what is spoken and how a number looks, makes every label anew at every scrape and
+takes several times as long.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +19,7 @@ from typing import Final
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
-from quaywatch.contract import Attributes, Distribution, Kind, Meter, Metric, Series, Snapshot, Value
+from quaywatch.contract import Attributes, Distribution, Exemplar, Kind, Meter, Metric, Series, Snapshot, Value
 
 from .names import prometheus_label, prometheus_name, unit_words
 from .soundness import Complaints, readable_attributes, sound_value
@@ -83,6 +85,8 @@ class _Page:
 
 def _page(series: Iterable[Series], target_info: str, known: _Known, accept: str) -> _Page:
     """Touches nothing but what it is given: it may run in any thread."""
+    content_type = choose_encoder(accept)[1]
+    openmetrics = content_type.startswith(_OPENMETRICS)
     families: dict[str, _Family] = {}
     seen: dict[Attributes, _Labels] = {}
     problems = []
@@ -90,11 +94,10 @@ def _page(series: Iterable[Series], target_info: str, known: _Known, accept: str
         labels = seen.get(one.attributes)
         if labels is None:
             labels = seen[one.attributes] = known.get(one.attributes) or _labels(one.attributes)
-        problem = _family(families, one.metric).add(one, labels)
+        problem = _family(families, one.metric, openmetrics=openmetrics).add(one, labels)
         if problem:
             problems.append((one.metric, problem))
-    content_type = choose_encoder(accept)[1]
-    text = _written(families.values(), target_info, openmetrics=content_type.startswith(_OPENMETRICS))
+    text = _written(families.values(), target_info, openmetrics=openmetrics)
     return _Page(text.encode(), content_type, problems, seen)
 
 
@@ -108,10 +111,10 @@ def _labels(attributes: Attributes) -> _Labels:
     return _Labels(",".join(f'{name}="{text}"' for name, text in sorted(labels.items())))
 
 
-def _family(families: dict[str, _Family], metric: Metric) -> _Family:
+def _family(families: dict[str, _Family], metric: Metric, *, openmetrics: bool) -> _Family:
     name = _family_name(metric)
     if name not in families:
-        families[name] = _Family(metric)
+        families[name] = _Family(metric, openmetrics=openmetrics)
     return families[name]
 
 
@@ -125,7 +128,7 @@ def _family_name(metric: Metric) -> str:
 def _written(families: Iterable[_Family], target_info: str, *, openmetrics: bool) -> str:
     lines = [] if not target_info else _info(target_info, openmetrics=openmetrics)
     for family in families:
-        lines += family.head(openmetrics=openmetrics)
+        lines += family.head()
         lines += family.lines
     if openmetrics:
         lines.append("# EOF\n")
@@ -140,14 +143,16 @@ def _info(labels: str, *, openmetrics: bool) -> list[str]:
 class _Family:
     """One metric's part of the page; ``lines`` are its samples."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Metric, *, openmetrics: bool) -> None:
         self._metric = metric
+        self._openmetrics = openmetrics
         self._name = prometheus_name(metric)
         self._shown: set[str] = set()
         self.lines: list[str] = []
 
-    def head(self, *, openmetrics: bool) -> Iterator[str]:
+    def head(self) -> Iterator[str]:
         """What stands above the samples."""
+        openmetrics = self._openmetrics
         name = _family_name(self._metric) if openmetrics else self._name
         told = self._metric.help.translate(_ESCAPES if openmetrics else _ESCAPES_OF_HELP)
         yield f"# HELP {name} {told}\n"
@@ -171,18 +176,28 @@ class _Family:
 
     def _sample(self, labels: str, value: Value, bounds: Sequence[float]) -> None:
         if isinstance(value, Distribution):
-            self.lines += _buckets(self._name, labels, value, bounds)
+            exemplars = value.exemplars if self._openmetrics else ()
+            self.lines += _buckets(self._name, labels, value, bounds, exemplars)
         else:
             self.lines.append(_line(self._name, labels, value))
 
 
-def _buckets(name: str, labels: str, value: Distribution, uppers: Sequence[float]) -> Iterator[str]:
+def _buckets(
+    name: str, labels: str, value: Distribution, uppers: Sequence[float], exemplars: Sequence[Exemplar]
+) -> Iterator[str]:
     """By the series' own bounds: two servers that are read may have been given different ones."""
+    told = {bisect_left(uppers, one.value): one for one in exemplars}
     bounds = [*map(_number, uppers), "+Inf"]
-    for bound, count in zip(bounds, accumulate(value.counts), strict=True):
-        yield _line(f"{name}_bucket", ",".join(filter(None, (labels, f'le="{bound}"'))), count)
+    for bucket, (bound, count) in enumerate(zip(bounds, accumulate(value.counts), strict=True)):
+        line = _line(f"{name}_bucket", ",".join(filter(None, (labels, f'le="{bound}"'))), count)
+        yield _with_exemplar(line, told[bucket]) if bucket in told else line
     yield _line(f"{name}_sum", labels, value.sum)
     yield _line(f"{name}_count", labels, value.count)
+
+
+def _with_exemplar(line: str, told: Exemplar) -> str:
+    labels = f'trace_id="{told.trace_id}",span_id="{told.span_id}"'
+    return f"{line[:-1]} # {{{labels}}} {_number(told.value)} {told.at:.3f}\n"
 
 
 def _line(name: str, labels: str, value: float) -> str:

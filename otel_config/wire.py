@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from quaywatch.contract import Attributes, Distribution, Kind, Metric, Value
+from quaywatch.contract import Attributes, Distribution, Exemplar, Kind, Metric, Value
 
 NO_RECORDED_VALUE: Final = otlp.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 # Stores may make labels of the scope: a version in it would change every series with each upgrade.
@@ -115,8 +115,18 @@ def _distributions(points: Any) -> _Add:
         point.count, point.sum = value.count, value.sum
         point.bucket_counts.extend(value.counts)
         point.explicit_bounds.extend(bounds)
+        point.exemplars.extend(map(_exemplar, value.exemplars))
 
     return add
+
+
+def _exemplar(told: Exemplar) -> otlp.Exemplar:
+    return otlp.Exemplar(
+        as_double=told.value,
+        time_unix_nano=nanoseconds(told.at),
+        trace_id=bytes.fromhex(told.trace_id),
+        span_id=bytes.fromhex(told.span_id),
+    )
 
 
 def _begin(point: Any, told: Point, now: int) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .backups import Backup, BackupReport, Backups, BackupSet, RestoreTest
 from .browser import Browser, Page, SignIn
-from .metrics import Attributes, Distribution, Kind, Meter, Metric, Sample, Series, Snapshot, Stability, Value
+from .metrics import Attributes, Distribution, Exemplar, Kind, Meter, Metric, Sample, Series, Snapshot, Stability, Value
 from .targets import (
     Answer,
     Certificate,
@@ -57,6 +57,7 @@ __all__ = [
     "Cluster",
     "Distribution",
     "Driver",
+    "Exemplar",
     "Exporter",
     "ExporterTask",
     "Grant",

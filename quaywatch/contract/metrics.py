@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Protocol
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Kind(StrEnum):
@@ -33,14 +36,42 @@ class Stability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One value that was recorded, and the span that tells how it came about.
+
+    Args:
+        value: the value, in the metric's unit.
+        at: Unix time at which it was recorded.
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits.
+
+    Raises:
+        ValueError: when the value is not finite, or an id is none.
+    """
+
+    value: float
+    at: float
+    trace_id: str
+    span_id: str
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"the value {self.value} of an exemplar: a finite number is expected")
+        if not (_TRACE_ID.fullmatch(self.trace_id) and _SPAN_ID.fullmatch(self.span_id)):
+            raise ValueError(f"the span {self.trace_id!r}, {self.span_id!r}: 32 and 16 hexadecimal digits are expected")
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """The value of one histogram series.
 
     ``counts`` has one more entry than the metric's ``bounds``: the last counts what lies above all of them.
+    ``exemplars`` are the last traced values, one of a bucket at most.
     """
 
     counts: tuple[int, ...]
     sum: float
+    exemplars: tuple[Exemplar, ...] = ()
 
     @property
     def count(self) -> int:
@@ -151,7 +182,7 @@ class Meter(Protocol):
         ...
 
     def record(self, metric: Metric, value: float, *attributes: str) -> None:
-        """Record one value into a histogram."""
+        """Record one value into a histogram; within a sampled span it becomes an exemplar."""
         ...
 
     def clear(self, metric: Metric, *attributes: str) -> None:

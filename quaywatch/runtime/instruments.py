@@ -6,23 +6,30 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from quaywatch.contract import Attributes, Distribution, Kind, Metric, Series
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+
+from quaywatch.contract import Attributes, Distribution, Exemplar, Kind, Metric, Series
 
 from .clock import Clock
 
 
 @dataclass(slots=True)
 class _Cell:
-    """One series. ``counts`` is a histogram's buckets; ``value`` its sum, or the plain value."""
+    """One series. ``counts`` is a histogram's buckets; ``value`` its sum, or the plain value.
+
+    ``exemplars`` has the last traced value of each bucket.
+    """
 
     attributes: Attributes
     born: float
     value: float = 0
     counts: list[int] = field(default_factory=list)
+    exemplars: dict[int, Exemplar] = field(default_factory=dict)
 
     def series(self, metric: Metric) -> Series:
         if metric.kind is Kind.HISTOGRAM:
-            return Series(metric, self.attributes, Distribution(tuple(self.counts), self.value), self.born)
+            value = Distribution(tuple(self.counts), self.value, tuple(self.exemplars.values()))
+            return Series(metric, self.attributes, value, self.born)
         return Series(metric, self.attributes, self.value, self.born if metric.kind is Kind.COUNTER else None)
 
 
@@ -60,15 +67,20 @@ class Instruments:
         self._cell(metric, attributes).value = value
 
     def record(self, metric: Metric, value: float, *attributes: str) -> None:
-        """Record one value into a histogram.
+        """Record one value into a histogram; within a sampled span it becomes the exemplar of its bucket.
 
         Raises:
             ValueError: when the metric is no histogram.
         """
         _expect(metric, Kind.HISTOGRAM)
         cell = self._cell(metric, attributes)
-        cell.counts[bisect_left(metric.bounds, value)] += 1
+        bucket = bisect_left(metric.bounds, value)
+        cell.counts[bucket] += 1
         cell.value += value
+        span = get_current_span().get_span_context()
+        if span.trace_flags.sampled:
+            ids = format_trace_id(span.trace_id), format_span_id(span.span_id)
+            cell.exemplars[bucket] = Exemplar(float(value), self._clock.time(), *ids)
 
     def clear(self, metric: Metric, *attributes: str) -> None:
         """End the series that have these leading attribute values."""

@@ -73,6 +73,7 @@ def start(services: Services, world: Alerting, _progress: object) -> Prometheus:
         "--storage.tsdb.retention.time=1d",
         f"--web.listen-address={LOOPBACK}:{ports['http']}",
         "--web.enable-lifecycle",
+        "--enable-feature=exemplar-storage",
         "--scrape.discovery-reload-interval=1s",
     )
     services.start(Spec(name=NAME, argv=argv, ports=ports, ready=partial(answers, f"{prometheus.url}/-/ready")))

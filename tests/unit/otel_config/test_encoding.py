@@ -11,7 +11,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
 from otel_config.encoding import Encoder
 from otel_config.wire import Temporality
-from quaywatch.contract import Distribution, Kind, Metric, Series
+from quaywatch.contract import Distribution, Exemplar, Kind, Metric, Series
 from tests.unit.otel_config.fakes import FakeMeter, decoded, identities, many, metrics_in, points_in, series
 
 NOW = 1_700_000_000.5
@@ -82,6 +82,16 @@ def test_a_histogram_keeps_its_buckets(encoder: Encoder) -> None:
     [point] = metric.histogram.data_points
     assert (list(point.explicit_bounds), list(point.bucket_counts)) == ([0.1, 1.0], [1, 2, 3])
     assert (point.sum, point.count) == (4.5, 6)
+
+
+def test_a_traced_value_leads_to_its_span(encoder: Encoder) -> None:
+    """Value, time and ids of an exemplar arrive with the histogram."""
+    traced = Exemplar(0.5, NOW, "ab" * 16, "cd" * 8)
+    told = series(TOOK, Distribution((0, 1, 0), 0.5, (traced,)), start=NOW - 5, probe="order")
+    [point] = sent(encoder, told)[TOOK.name].histogram.data_points
+    [exemplar] = point.exemplars
+    assert (exemplar.as_double, exemplar.time_unix_nano) == (0.5, NOW_NS)
+    assert (exemplar.trace_id.hex(), exemplar.span_id.hex()) == (traced.trace_id, traced.span_id)
 
 
 def test_one_resource_and_one_scope_without_a_version(encoder: Encoder) -> None:
@@ -266,6 +276,14 @@ class TestDelta:
         after = series(TOOK, Distribution((2, 1, 1), 4.0), start=NOW - 5, probe="order")
         [point] = sent(encoder, after, now=NOW + 15)[TOOK.name].histogram.data_points
         assert (list(point.bucket_counts), point.sum, point.count) == ([1, 0, 1], 3.0, 2)
+
+    def test_an_exemplar_is_told_once(self, encoder: Encoder) -> None:
+        """A step bears the exemplars that came with it."""
+        old, new = (Exemplar(0.5, NOW + later, "ab" * 16, "cd" * 8) for later in (0, 10))
+        for known in ((old,), (old, new)):
+            told = series(TOOK, Distribution((0, len(known), 0), 0.5, known), start=NOW - 5, probe="order")
+            [point] = sent(encoder, told, now=NOW + 15)[TOOK.name].histogram.data_points
+            assert [one.time_unix_nano for one in point.exemplars] == [round(known[-1].at * 1e9)]
 
     def test_levels_stay_levels(self, encoder: Encoder) -> None:
         """Gauges and up-down values are the same under every preference."""

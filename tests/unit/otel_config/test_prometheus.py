@@ -11,7 +11,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from otel_config.prometheus import exposition
-from quaywatch.contract import Distribution, Kind, Metric, Series
+from quaywatch.contract import Distribution, Exemplar, Kind, Metric, Series
 from tests.unit.otel_config.fakes import FakeMeter, Held, many, series
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; q=0.9, text/plain; q=0.1"
@@ -71,6 +71,19 @@ def test_a_histograms_buckets_are_cumulative(meter: FakeMeter) -> None:
     buckets = {bound: found[f"{name}_bucket", frozenset({probe, ("le", bound)})] for bound in ("0.1", "1.0", "+Inf")}
     assert buckets == {"0.1": 1, "1.0": 3, "+Inf": 6}
     assert (found[f"{name}_sum", frozenset({probe})], found[f"{name}_count", frozenset({probe})]) == (4.5, 6)
+
+
+def test_a_bucket_leads_to_a_trace(meter: FakeMeter) -> None:
+    """Where OpenMetrics is spoken the bucket of a traced value bears it; the older format has no place for it."""
+    traced = Exemplar(0.5, 1_700_000_000.25, "ab" * 16, "cd" * 8)
+    told = series(TOOK, Distribution((1, 1, 0), 0.6, (traced,)), probe="order")
+    (family,) = [one for one in parse_openmetrics(page(meter, told, accept=OPENMETRICS)) if one.type == "histogram"]
+    exemplars = {one.labels.get("le"): one.exemplar for one in family.samples if one.exemplar}
+    ids = {"trace_id": traced.trace_id, "span_id": traced.span_id}
+    assert {bound: (one.labels, one.value, float(str(one.timestamp))) for bound, one in exemplars.items()} == {
+        "1.0": (ids, 0.5, 1_700_000_000.25)
+    }
+    assert "trace_id" not in page(meter, told)
 
 
 def test_there_is_the_resource_and_nothing_of_the_process(meter: FakeMeter) -> None:

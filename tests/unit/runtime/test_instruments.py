@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from quaywatch.contract import Distribution, Kind, Metric
+from quaywatch.contract import Distribution, Exemplar, Kind, Metric
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.view import Everything
 from tests.unit.runtime.fakes import EPOCH, EVENTS, LEVEL, HandClock, matching, value
+from tests.unit.runtime.probe_fakes import Spans
 
 TOOK = Metric("test.took", Kind.HISTOGRAM, "s", "How long it took.", ("what",), bounds=(0.125, 1.0))
 PAIR = Metric("test.pair", Kind.GAUGE, "", "A level of two words.", ("one", "other"))
@@ -50,6 +51,32 @@ def test_a_histogram_counts_by_its_bounds(meter: Instruments) -> None:
     for seconds in (0.0625, 0.125, 0.5, 3.0):
         meter.record(TOOK, seconds, "a")
     assert value(meter, TOOK) == Distribution((2, 1, 1), 3.6875)
+
+
+def test_a_value_within_a_span_leads_to_it(meter: Instruments, clock: HandClock) -> None:
+    """The last one of each bucket is its exemplar, with its time and span; one outside of any span is none."""
+    with Spans().tracer.start_as_current_span("run") as span:
+        for seconds in (0.5, 0.75):
+            clock.now += 1
+            meter.record(TOOK, seconds, "a")
+    meter.record(TOOK, 3.0, "a")
+    context = span.get_span_context()
+    exemplar = Exemplar(0.75, EPOCH + 2, f"{context.trace_id:032x}", f"{context.span_id:016x}")
+    assert value(meter, TOOK) == Distribution((0, 2, 1), 4.25, (exemplar,))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "trace_id", "span_id", "wrong"),
+    [
+        (float("nan"), "ab" * 16, "ab" * 8, "a finite number is expected"),
+        (1.0, "ab" * 8, "ab" * 8, "32 and 16 hexadecimal digits"),
+        (1.0, "ab" * 16, "", "32 and 16 hexadecimal digits"),
+    ],
+)
+def test_what_no_store_takes_is_no_exemplar(seconds: float, trace_id: str, span_id: str, wrong: str) -> None:
+    """A bad exemplar is refused where it is made, and so costs no batch."""
+    with pytest.raises(ValueError, match=wrong):
+        Exemplar(seconds, 0.0, trace_id, span_id)
 
 
 def test_what_was_read_does_not_change_later(meter: Instruments) -> None:
