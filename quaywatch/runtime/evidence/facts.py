@@ -148,6 +148,11 @@ def refused(visit: Visit | None) -> bool:
     return visit is not None and visit.trouble is Trouble.CONNECT
 
 
+def cut(visit: Visit | None) -> bool:
+    """Whether somebody took the connection and ended it without an answer, or answered with no HTTP."""
+    return visit is not None and visit.trouble is Trouble.PROTOCOL and not visit.status
+
+
 def gateway(visit: Visit | None) -> bool:
     """Whether a proxy says that it cannot reach what is behind it."""
     return visit is not None and visit.trouble is None and visit.status in GATEWAY

@@ -14,7 +14,7 @@ from typing import Final
 from quaywatch.contract import Reason, Trouble
 from quaywatch.runtime.suspicion import Cause, Evidence, Trigger
 
-from .facts import Cache, Database, Facts, Queue, State, answered, gateway, hangs, refused, swallowed, took
+from .facts import Cache, Database, Facts, Queue, State, answered, cut, gateway, hangs, refused, swallowed, took
 from .matching import Root, Served, is_odoo, root_of, serving
 
 _LONG: Final = 1.0
@@ -40,6 +40,9 @@ _LOCK_WORDS: Final = ("could not obtain lock", "lock timeout", "deadlock detecte
 _SLOW_WORDS: Final = ("statement timeout",)
 _NO_TLS: Final = "no trusted connection by TLS can be made to"
 _CUT: Final = "the connection was cut"
+_REFUSED: Final = "nobody listens there"
+_PROXY: Final = "the proxy in front says"
+_UNREACHED: Final = ("the host cannot be reached", "the network cannot be reached", "the host does not answer")
 _NO_DATABASE: Final = "there is no database"
 _PRINT_WORDS: Final = ("wkhtmltopdf",)
 _SUBJECTS: Final = (
@@ -181,8 +184,10 @@ def _serving(facts: Facts) -> list[Served]:
 
 
 def network_is_dark(facts: Facts) -> Judged | None:
-    """Nobody so much as refuses the connection, or the name leads nowhere."""
+    """Nobody so much as refuses the connection, or no way or no name leads there."""
     front = facts.front
+    if _failed_with(facts, *_UNREACHED):
+        return Judged(0.95, "no way leads to the host of Odoo's address")
     if front is not None and front.trouble is Trouble.DNS:
         return Judged(0.9, "the name in Odoo's address leads nowhere")
     if front is not None and front.trouble is Trouble.TLS and not facts.fronted:
@@ -191,8 +196,6 @@ def network_is_dark(facts: Facts) -> Judged | None:
         others = _others_answer(facts)
         beside = ", while others answer" if others else ""
         return Judged(0.88 if others else 0.7, f"nobody takes or refuses a connection at Odoo's address{beside}")
-    if hangs(front) and _odoo_is_absent(facts):
-        return Judged(0.5, "connections to Odoo's address are taken and never answered, and no Odoo uses the database")
     return None
 
 
@@ -200,11 +203,6 @@ def _others_answer(facts: Facts) -> bool:
     database = facts.database is not None and facts.database.state in {State.ANSWERS, State.FULL}
     cache = facts.cache is not None and facts.cache.state is State.ANSWERS
     return database or cache or answered(facts.edge)
-
-
-def _odoo_is_absent(facts: Facts) -> bool:
-    database = facts.database
-    return database is not None and database.state is State.ANSWERS and database.odoo_sessions == 0
 
 
 def edge_is_away(facts: Facts) -> Judged | None:
@@ -237,16 +235,44 @@ def _while_odoo_answers(facts: Facts) -> str:
 
 
 def odoo_is_down(facts: Facts) -> Judged | None:
-    """Nobody listens where Odoo should, as seen directly or by the proxy in front."""
+    """Nobody listens where Odoo should, or hangs up: as seen directly, by the proxy in front or by the step."""
     if refused(facts.direct):
         return Judged(0.96, "Odoo takes no connections")
     if refused(facts.front) and not facts.fronted:
         return Judged(0.93, "Odoo takes no connections")
+    if cut(facts.direct) or (cut(facts.front) and not facts.fronted):
+        return Judged(0.85, "Odoo takes connections and cuts them")
     if gateway(facts.front) and facts.front is not None and not took(facts.direct):
         return Judged(0.65, f"the proxy in front of Odoo says {facts.front.status}")
-    if facts.suspicion.reason is Reason.CONNECT and _CUT in facts.suspicion.message and answered(facts.front):
-        return Judged(0.6, "Odoo cut the connection and answers again: a worker died or ran past its time limit")
+    return None if swallowed(facts.front) else _odoo_was_down(facts) or _odoo_is_starting(facts)
+
+
+def _odoo_was_down(facts: Facts) -> Judged | None:
+    """What the step met a moment ago: a server that is started again looks different at each look."""
+    back = answered(facts.front)
+    if _failed_with(facts, _REFUSED) and not facts.fronted:
+        return Judged(0.85, f"nobody listened at Odoo's address, which {_SINCE[back]}")
+    if _failed_with(facts, _CUT) and (back or not facts.fronted):
+        why = ": a worker died or ran past its time limit" if back else ""
+        return Judged(0.6 if back else 0.8, f"Odoo cut the connection and {_SINCE[back]}{why}")
+    if _failed_with(facts, _PROXY) and back:
+        return Judged(0.5, "the proxy in front did not reach Odoo, which answers again")
     return None
+
+
+def _odoo_is_starting(facts: Facts) -> Judged | None:
+    if not hangs(facts.direct or facts.front) or not _odoo_is_absent(facts):
+        return None
+    return Judged(0.7, "Odoo takes connections and answers none, and uses no database: it is starting, or is not Odoo")
+
+
+def _odoo_is_absent(facts: Facts) -> bool:
+    """Whether no Odoo has a session in the database: one that a broken network hides from us would keep its own."""
+    database = facts.database
+    return database is not None and database.state is State.ANSWERS and database.odoo_sessions == 0
+
+
+_SINCE: Final = {True: "answers again", False: "has not answered since"}
 
 
 def workers_are_busy(facts: Facts) -> Judged | None:
@@ -338,6 +364,12 @@ def _told(facts: Facts, *words: str) -> bool:
     """Whether Odoo's own error says one of these."""
     message = facts.suspicion.message.lower()
     return facts.suspicion.reason is Reason.FAULT and any(word in message for word in words)
+
+
+def _failed_with(facts: Facts, *words: str) -> bool:
+    """Whether the step failed on its way to Odoo, with one of these words."""
+    suspicion = facts.suspicion
+    return suspicion.reason is Reason.CONNECT and any(word in suspicion.message for word in words)
 
 
 RULES: Final[tuple[tuple[Cause, Rule], ...]] = (

@@ -26,7 +26,7 @@ from quaywatch.cli.browsing import plan_browser
 from quaywatch.cli.plan import open_driver, plan_evidence
 from quaywatch.config import load_text
 from quaywatch.contract import Odoo as Driver
-from quaywatch.contract import Outcome, Probe, ProbeTask, Target, TargetKind, Transaction, Transport
+from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Target, TargetKind, Transaction, Transport
 from quaywatch.errors import WrongResultError
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.evidence import Investigator
@@ -348,9 +348,10 @@ async def test_a_role_without_connections_saturates(scene: Scene) -> None:
 
 
 async def test_an_odoo_that_is_stopped_out_of_reach_or_busy(scene: Scene) -> None:
-    """Refused is down; neither refused nor taken while the database answers is the network, and so is a black hole.
+    """Refused is down, and so is somebody in its place who never answers: no Odoo uses the database.
 
-    One that comes back and has all its threads taken is busy.
+    Neither refused nor taken while the database answers is the network. One that comes back and has all its threads
+    taken is busy.
     """
     port = scene.world.services.ports(DATABASE)["http"]
     with faults.stop_odoo(scene.world):
@@ -360,9 +361,28 @@ async def test_an_odoo_that_is_stopped_out_of_reach_or_busy(scene: Scene) -> Non
         with faults.silence(port):
             silent = await scene.probe()
         busy = await scene.probe(fault=flow_faults.busy_workers(scene.world))
-    assert (stopped.cause, swallowed.cause, silent.cause) == (Cause.ODOO_DOWN, Cause.NETWORK, Cause.NETWORK)
+    assert (stopped.cause, swallowed.cause, silent.cause) == (Cause.ODOO_DOWN, Cause.NETWORK, Cause.ODOO_DOWN)
     assert swallowed.sentence.endswith("nobody takes or refuses a connection at Odoo's address, while others answer")
     assert (busy.cause, "all its workers are busy" in busy.sentence) == (Cause.ODOO_WORKERS_BUSY, True)
+
+
+async def test_an_odoo_that_is_restarted_is_never_the_network(scene: Scene) -> None:
+    """From the moment it is stopped until it answers again, a step that is turned away or cut is told as Odoo down."""
+    restart = asyncio.create_task(asyncio.to_thread(restarted, scene.world.services))
+    runs = [asyncio.create_task(scene.probe())]
+    while not restart.done():
+        await asyncio.sleep(0.3)
+        runs.append(asyncio.create_task(scene.probe()))
+    told = await asyncio.gather(*runs)
+    turned_away = [one.cause for one in told if one.record.reason is Reason.CONNECT]
+    assert set(turned_away) == {Cause.ODOO_DOWN}
+    assert Cause.NETWORK not in {one.cause for one in told}
+
+
+def restarted(services: Services) -> None:
+    """Odoo 14 stopped and started again."""
+    services.stop(DATABASE)
+    services.resume(DATABASE)
 
 
 async def test_a_frozen_odoo_looks_busy(scene: Scene) -> None:

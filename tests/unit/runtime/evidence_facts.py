@@ -15,6 +15,7 @@ ANSWER: Final = Visit(0.02, {Phase.CONNECT: 0.001, Phase.PROCESSING: 0.01}, stat
 HANGS: Final = Visit(1.5, {Phase.CONNECT: 0.001}, trouble=Trouble.TIMEOUT)
 SWALLOWED: Final = Visit(1.5, trouble=Trouble.TIMEOUT)
 REFUSED: Final = Visit(0.001, trouble=Trouble.CONNECT)
+CUT: Final = Visit(0.001, {Phase.CONNECT: 0.001}, trouble=Trouble.PROTOCOL)
 NO_NAME: Final = Visit(0.01, trouble=Trouble.DNS)
 NO_TLS: Final = Visit(0.01, {Phase.CONNECT: 0.001}, trouble=Trouble.TLS)
 BAD_GATEWAY: Final = replace(ANSWER, status=502)

@@ -14,6 +14,7 @@ from quaywatch.runtime.suspicion import Cause
 from tests.unit.runtime.evidence_facts import (
     ANSWER,
     BAD_GATEWAY,
+    CUT,
     HANGS,
     HOLDER,
     NO_NAME,
@@ -86,7 +87,7 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
         Cause.NETWORK,
         "nobody takes or refuses a connection",
     ),
-    "black hole": (facts(front=HANGS, database=ALONE), Cause.NETWORK, "no Odoo uses the database"),
+    "odoo starting": (facts(front=HANGS, database=ALONE), Cause.ODOO_DOWN, "uses no database: it is starting"),
     "edge away": (facts(front=REFUSED, edge=REFUSED, fronted=True), Cause.EDGE, "the edge takes no connections"),
     "edge astray": (
         facts(front=BAD_GATEWAY, edge=ANSWER, direct=ANSWER, fronted=True),
@@ -101,6 +102,37 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
         "Odoo takes no connections",
     ),
     "gateway": (facts(front=BAD_GATEWAY), Cause.ODOO_DOWN, "the proxy in front of Odoo says 502"),
+    "odoo hangs up": (facts(front=CUT), Cause.ODOO_DOWN, "takes connections and cuts them"),
+    "odoo hangs up behind": (
+        facts(front=replace(BAD_GATEWAY, status=504), direct=CUT, fronted=True),
+        Cause.ODOO_DOWN,
+        "takes connections and cuts them",
+    ),
+    "odoo restarted: refused, then not answered": (
+        facts(failed(Reason.CONNECT, "erp: nobody listens there"), front=HANGS, database=ALONE),
+        Cause.ODOO_DOWN,
+        "nobody listened at Odoo's address, which has not answered since",
+    ),
+    "odoo restarted: cut, then not answered": (
+        facts(failed(Reason.CONNECT, "erp: the connection was cut"), front=HANGS, database=ALONE),
+        Cause.ODOO_DOWN,
+        "cut the connection and has not answered since",
+    ),
+    "odoo restarted: refused, then answered": (
+        facts(failed(Reason.CONNECT, "erp: nobody listens there")),
+        Cause.ODOO_DOWN,
+        "nobody listened at Odoo's address, which answers again",
+    ),
+    "odoo restarted behind": (
+        facts(failed(Reason.CONNECT, "erp: the proxy in front says 502"), fronted=True),
+        Cause.ODOO_DOWN,
+        "did not reach Odoo, which answers again",
+    ),
+    "no way": (
+        facts(failed(Reason.CONNECT, "erp: the host cannot be reached"), front=REFUSED),
+        Cause.NETWORK,
+        "no way leads to the host",
+    ),
     "worker died": (facts(failed(Reason.CONNECT, "erp: the connection was cut")), Cause.ODOO_DOWN, "a worker died"),
     "unknown database": (facts(failed(Reason.CONNECT, "there is no database a")), Cause.ODOO_ERROR, "no such database"),
     "certificate": (facts(front=NO_TLS), Cause.NETWORK, "no trusted connection by TLS can be made to Odoo's address"),
