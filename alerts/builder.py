@@ -15,6 +15,8 @@ from .objectives import Objectives
 from .rule import Places, Recording, Rule, Vocabulary, alert_yaml, recording_yaml
 
 HEADER: Final = "# Made by `quaywatch rules` from the metrics' own declarations. Make it again rather than edit it.\n"
+AT_ONCE: Final = "5s"
+"""Beside a scrape every 15 s: somebody is told of an outage 20 s after the run that settled it, at the latest."""
 OFTEN: Final = "15s"
 NOW_AND_THEN: Final = "1m"
 SELDOM: Final = "5m"
@@ -57,6 +59,7 @@ def render(
 
 
 def _groups(objectives: Objectives, flows_run: Sequence[Flow]) -> Iterable[tuple[str, str, Iterable[Rule | Recording]]]:
+    yield "quaywatch-outages", AT_ONCE, flows.outages(objectives, flows_run)
     yield "quaywatch-flows", OFTEN, flows.rules(objectives, flows_run)
     yield "quaywatch-watching", OFTEN, watching.rules(objectives)
     yield "quaywatch-causes", OFTEN, causes.rules(objectives)

@@ -88,12 +88,17 @@ def _regex(pattern: str) -> str:
     return translate(pattern).removeprefix("(?s:").removesuffix(r")\Z")
 
 
-def rules(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
-    """The rules about the flows of each promise, then those about each flow."""
+def outages(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
+    """The rules about flows that fail, which are looked at more often than the others."""
     for promise in promises(objectives.flows, flows):
         yield _failing(promise, objectives.pages)
         if not flows or _most_targets(promise.flows) >= _MANY:
             yield _everywhere(promise, objectives.pages)
+
+
+def rules(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
+    """The other rules about the flows of each promise, then those about each flow."""
+    for promise in promises(objectives.flows, flows):
         yield _unsteady(promise, objectives.tickets)
         yield _slow(promise, objectives.pages)
         yield _invalid(promise, objectives.pages)

@@ -267,6 +267,16 @@ def _recovery(objectives: Objectives) -> Iterator[Rule]:
             tier,
         )
     )
+    yield _ticket(
+        _recovery_rule(
+            "RestoreTestMissing",
+            "max by (environment, target) (<quaywatch.restore_test.known>) == 0",
+            "No restore test was ever told to {{ $labels.target }}",
+            "Restore tests are to be told to {{ $labels.target }}, and none ever was: whether any backup can be used is"
+            " not known. The job does not run, or what it tells does not arrive.",
+            tier,
+        )
+    )
 
 
 def _certificates(objectives: Objectives) -> Iterator[Rule]:

@@ -167,6 +167,7 @@ CASES: Mapping[str, Case] = {
     "BackupTooOld": _level('quaywatch.backup.age{backup="main", repository="1", type="full"}', 2 * DAY, DAY),
     "BackupFailing": _level('quaywatch.backup.ok{backup="main", repository="1"}', 0, 1),
     "RestoreTestTooOld": _level('quaywatch.restore_test.age{backup="main"}', 40 * DAY, DAY),
+    "RestoreTestMissing": _level("quaywatch.restore_test.known", 0, 1),
     # Redis
     "RedisMemoryHigh": _level("redis.memory.utilization", 0.91, 0.89),
     "RedisEvicts": Case({"redis.keys.evicted": Count(1)}, after=15, over=600),

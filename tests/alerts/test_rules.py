@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +17,27 @@ import alerts
 from alerts import Flow, Objectives
 from alerts.objectives import Paging
 from otel_config.names import prometheus_name
-from quaywatch.cli.registry import all_metrics
 from quaywatch.contract import Metric
 from quaywatch.runtime import catalogue as runtime
 from sandbox.parts.binaries import binaries
-from tests.alerts.cases import CASES
+from tests.alerts.cases import CASES, HOUR
+from tests.alerts.rendered import CATALOGUE, FLOW, FOR_FLOW, GENERAL, names, part, rule_of, rules, text_of
 
 HERE = Path(__file__).parent
 ROOM = Path(alerts.__file__).parent
 MINUTE = 60
-RECORDED = re.compile(r"quaywatch:[\w:]+")
 RULES = ROOM / "rules" / "quaywatch.yml"
-CATALOGUE = all_metrics()
-FLOW = Flow("prod", "erp", "order_create", 60)
-OTHER_FLOW = Flow("prod", "erp-west", "order_create", 60)
-GENERAL = alerts.render(CATALOGUE, prometheus_name)
+OTHER_FLOW = Flow("FlowAbsent", "erp-west", "order_create", 60)
 OF_FIVE = alerts.render(CATALOGUE, prometheus_name, objectives=replace(Objectives(), pages=Paging(3, 5)))
-FOR_FLOW = alerts.render(CATALOGUE, prometheus_name, flows_run=[FLOW])
+
+File = dict[str, Any]
+"""A file of promtool's, or a test in one."""
 
 
 @pytest.fixture(scope="module")
 def promtool() -> Path:
     """Prometheus' own judge of rules."""
     return binaries().promtool
-
-
-@cache
-def groups(text: str) -> list[dict[str, Any]]:
-    """The groups of a rule file, to be read only."""
-    read: list[dict[str, Any]] = yaml.safe_load(text)["groups"]
-    return read
-
-
-def rules(text: str) -> list[dict[str, Any]]:
-    """Every rule of a rule file."""
-    return [rule for group in groups(text) for rule in group["rules"]]
-
-
-def names(text: str) -> set[str]:
-    """The alerts of a rule file."""
-    return {rule["alert"] for rule in rules(text) if "alert" in rule}
 
 
 def judge(*words: Path | str, cwd: Path = HERE) -> None:
@@ -83,24 +64,21 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the rules and the cases of each alert, and with the longer cases."""
     place = tmp_path_factory.mktemp("alerts")
     for alert, case in CASES.items():
-        text = FOR_FLOW if alert in names(FOR_FLOW) else GENERAL
-        (place / f"{alert}.rules").write_text(yaml.safe_dump(part(text, alert)))
-        (rule, *_) = (rule for rule in rules(text) if rule.get("alert") == alert)
-        (place / f"{alert}.case.yml").write_text(yaml.safe_dump(case.tests(rule, f"{alert}.rules"), width=1_000_000))
+        write(place, alert, part(text_of(alert), alert), case.tests(rule_of(alert)))
     for file in HERE.glob("*.yml"):
-        (place / f"{file.stem}.general").write_text(yaml.safe_dump(part(OF_FIVE, file.stem)))
+        (place / f"{file.stem}.general").write_text(yaml.safe_dump({"groups": part(OF_FIVE, file.stem)}))
         shutil.copy(file, place)
     return place
 
 
-def part(text: str, alert: str) -> dict[str, Any]:
-    """The groups of a rule file with this alert alone, and with what is recorded for it."""
-    wanted = [rule for rule in rules(text) if rule.get("alert") == alert]
-    for rule in wanted:  # grows while it is walked through
-        named = set(RECORDED.findall(rule["expr"]))
-        wanted += [other for other in rules(text) if other.get("record") in named and other not in wanted]
-    kept = [{**group, "rules": [rule for rule in group["rules"] if rule in wanted]} for group in groups(text)]
-    return {"groups": [group for group in kept if group["rules"]]}
+def write(place: Path, name: str, groups: list[File], tests: list[File]) -> Path:
+    """A rule file and the file of its tests."""
+    (place / f"{name}.rules").write_text(yaml.safe_dump({"groups": groups}))
+    every = max(15, *(int(test["interval"].removesuffix("s")) for test in tests))
+    content = {"rule_files": [f"{name}.rules"], "evaluation_interval": f"{every}s", "tests": tests}
+    file = place / f"{name}.case.yml"
+    file.write_text(yaml.safe_dump(content, width=1_000_000))
+    return file
 
 
 @pytest.mark.parametrize("alert", sorted(CASES))
@@ -115,15 +93,70 @@ def test_an_alert_is_right_in_longer_cases_too(file: Path, written: Path, promto
     judge(promtool, "test", "rules", file.name, cwd=written)
 
 
-def test_victoriametrics_judges_alike(written: Path, tmp_path: Path) -> None:
-    """The same cases come out the same where VictoriaMetrics' vmalert evaluates the rules, days left out."""
-    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
-    days = {f"{alert}.case.yml" for alert, case in CASES.items() if case.step > MINUTE}
-    cases = [file for file in sorted(tmp_path.glob("*.yml")) if file.name not in days]
-    for file in cases:
+def test_victoriametrics_judges_alike(tmp_path: Path) -> None:
+    """The same cases come out the same where VictoriaMetrics' vmalert evaluates the rules, days left out.
+
+    Each test costs it a store of its own, so cases are tried side by side, each in an environment of its own; and what
+    fires goes on firing in the next test of the file.
+    """
+    alike = [alert for alert, case in CASES.items() if case.step <= MINUTE]
+    short = [alert for alert in alike if length(alert) <= HOUR]
+    rows = {"short": short, "long": [alert for alert in alike if alert not in short]}
+    files = []
+    for name, wanted in rows.items():
+        tests = side_by_side(CASES[alert].tests(rule_of(alert)) for alert in wanted)
+        files.append(write(tmp_path, name, parts(wanted), tests))
+    longer = sorted(HERE.glob("*.yml"))
+    rest = [test for file in longer for test in yaml.safe_load(file.read_text())["tests"]]
+    groups = part(OF_FIVE, *(file.stem for file in longer))
+    files += [write(tmp_path, f"longer-{number}", groups, [test]) for number, test in enumerate(apart(rest))]
+    for file in files:
         file.write_text(file.read_text().replace("promql_expr_test", "metricsql_expr_test"))
-    files = [f"--files={file}" for file in cases]
-    judge(binaries().vmalert_tool, "unittest", "--disableAlertgroupLabel", *files, cwd=tmp_path)
+    words = [f"--files={file}" for file in files]
+    judge(binaries().vmalert_tool, "unittest", "--disableAlertgroupLabel", *words, cwd=tmp_path)
+
+
+def length(alert: str) -> float:
+    """Seconds until the last look at its cases."""
+    looks = [look for test in CASES[alert].tests(rule_of(alert)) for look in test["promql_expr_test"]]
+    return max(float(look["eval_time"].removesuffix("s")) for look in looks)
+
+
+def parts(wanted: Iterable[str]) -> list[File]:
+    """The groups with these alerts, each out of the file that it is tried in."""
+    by_text = defaultdict[str, list[str]](list)
+    for alert in wanted:
+        by_text[text_of(alert)].append(alert)
+    found = [group for text, some in by_text.items() for group in part(text, *some)]
+    return [{**group, "name": f"{group['name']}-{number}"} for number, group in enumerate(found)]
+
+
+def side_by_side(cases: Iterable[list[File]]) -> list[File]:
+    """The first tests of all cases as one, the second ones as another."""
+    return [merged(tests) for tests in zip(*cases, strict=True)]
+
+
+def merged(tests: Iterable[File]) -> File:
+    """Tests as one, which they are when no series is of two of them."""
+    first, *others = tests
+    assert {test["interval"] for test in others} <= {first["interval"]}
+    keys = ("input_series", "promql_expr_test")
+    return {**first, **{key: [item for test in (first, *others) for item in test[key]] for key in keys}}
+
+
+def apart(tests: Iterable[File]) -> Iterator[File]:
+    """Tests as few: those that ask for values side by side, each in an environment of its own; the others as is."""
+    plain = []
+    for number, test in enumerate(tests):
+        assert all(isinstance(series["values"], str) for series in test["input_series"]), (
+            "0x9 is a number here: quote it"
+        )
+        if "alert_rule_test" in test:
+            yield test
+            continue
+        text = yaml.safe_dump(test, width=1_000_000).replace('environment="prod"', f'environment="prod-{number}"')
+        plain.append(yaml.safe_load(text.replace("ALERTS{", f'ALERTS{{environment="prod-{number}",')))
+    yield merged(plain)
 
 
 def test_every_alert_has_its_cases() -> None:
@@ -166,11 +199,7 @@ def test_no_cause_pages_and_every_alert_says_what_it_is(rule: dict[str, Any]) ->
 
 def test_a_configuration_gets_windows_for_its_own_intervals() -> None:
     """Three runs of this flow take three minutes, and no window is wider."""
-    (failing,) = (
-        rule
-        for rule in rules(alerts.render(CATALOGUE, prometheus_name, flows_run=[FLOW]))
-        if rule.get("alert") == "FlowFailing"
-    )
+    (failing,) = (rule for rule in rules(FOR_FLOW) if rule.get("alert") == "FlowFailing")
     assert failing["expr"].count("increase(") == 1
     assert "[180s]" in failing["expr"]
 
