@@ -45,6 +45,8 @@ _PROXY: Final = "the proxy in front says"
 _UNREACHED: Final = ("the host cannot be reached", "the network cannot be reached", "the host does not answer")
 _NO_DATABASE: Final = "there is no database"
 _PRINT_WORDS: Final = ("wkhtmltopdf",)
+_BAD_PRINTS: Final = ("the report", "the PDF is blank", "cannot be read as one")
+"""What a step says of a report that was refused, or came and is none: Odoo 14 hands on the nothing that it got."""
 _SUBJECTS: Final = (
     ("order", "orders"),
     ("reserve", "reservations"),
@@ -121,12 +123,17 @@ def connections_used_up(facts: Facts) -> Judged | None:
     told = _told(facts, *_FULL_WORDS)
     match facts.database:
         case Database(state=State.FULL):
-            return Judged(0.95, "the database server has no connection left")
+            return Judged(0.95, f"the database server has no connection left{_held_by(facts)}")
         case Database(exhausted=exhausted) if exhausted:
             return Judged(0.92, f"the connection limit of {' and '.join(exhausted)} is used up")
         case Database(used=used, usable=usable) if usable and used >= usable:
-            return Judged(0.92, f"all {usable} connections of the database server are taken")
+            return Judged(0.92, f"all {usable} connections of the database server are taken{_held_by(facts)}")
     return Judged(0.85, "Odoo says that it gets no database connection") if told else None
+
+
+def _held_by(facts: Facts) -> str:
+    holders = facts.database.holders if facts.database else ()
+    return f": {', '.join(f'{held} by {who}' for who, held in holders)}" if holders else ""
 
 
 def behind_a_lock(facts: Facts) -> Judged | None:
@@ -292,7 +299,7 @@ def label_engine_fails(facts: Facts) -> Judged | None:
     suspicion = facts.suspicion
     if _told(facts, *_PRINT_WORDS):
         return Judged(0.95, "Odoo says that wkhtmltopdf failed")
-    if suspicion.reason in {Reason.FAULT, Reason.WRONG} and "the report" in suspicion.message:
+    if suspicion.reason in {Reason.FAULT, Reason.WRONG} and any(map(suspicion.message.__contains__, _BAD_PRINTS)):
         return Judged(0.8, "Odoo answers, and a report cannot be printed")
     stuck = suspicion.reason in {None, Reason.TIMEOUT} and suspicion.step in _PRINTING
     if stuck and answered(facts.front) and not any(map(_works, _serving(facts))):

@@ -27,6 +27,7 @@ from quaywatch.cli.plan import open_driver, plan_evidence
 from quaywatch.config import load_text
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Target, TargetKind, Transaction, Transport
+from quaywatch.drivers.postgres import PostgresCluster
 from quaywatch.errors import WrongResultError
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.evidence import Investigator
@@ -114,6 +115,7 @@ class Scene:
             "db": {"kind": "postgres", **database},
             "cache": {"kind": "redis", **redis},
             "edge": {"kind": "http", "url": changed.get("url", odoo.url)},
+            "elsewhere": {"kind": "postgres", **database, "password": "wrong"},
         }
         return {"environment": "test", "installation": "causes", "lease": "none", "targets": targets}
 
@@ -125,8 +127,12 @@ class Scene:
         options: Any = None,
         fault: AbstractContextManager[str] | None = None,
         changed: Mapping[str, str] = MappingProxyType({}),
+        kept: PostgresCluster | None = None,
     ) -> Told:
-        """One run while a fault lasts; the undoing, which may take the fault's end, is left to the next sweep."""
+        """One run while a fault lasts; the undoing, which may take the fault's end, is left to the next sweep.
+
+        ``kept`` stands for the session of an agent that has watched the database server before.
+        """
         settings = load_text(json.dumps(self.configured(**changed)), "test.yaml", {}, {}, {})
         driver = open_driver(settings.targets["erp"], plan_browser(settings))
         odoo, spans, numbers = self.world.odoo14, Spans(), Numbers()
@@ -144,7 +150,7 @@ class Scene:
                     meter=numbers,
                     tracer=spans.tracer,
                     clock=SystemClock(),
-                    on_suspicion=Investigator(plan_evidence(settings)),
+                    on_suspicion=Investigator(plan_evidence(settings, lambda _: kept)),
                 )
         finally:
             await driver.close()
@@ -303,13 +309,13 @@ async def test_redis_in_trouble_is_told_where_nothing_else_is(scene: Scene, faul
     assert word in told.sentence
 
 
-@pytest.mark.parametrize("hangs", [0, 3])
-async def test_a_broken_label_engine(scene: Scene, hangs: float) -> None:
-    """A wkhtmltopdf that fails, and one that does nothing."""
+@pytest.mark.parametrize(("hangs", "deadline"), [(0, 30), (3, 2.5)])
+async def test_a_broken_label_engine(scene: Scene, hangs: float, deadline: float) -> None:
+    """A wkhtmltopdf that fails, for which Odoo 14 gives a blank PDF, and one that does nothing."""
     odoo = scene.world.odoo14
     options = label_print.Options(partner=odoo.partner_id, product=odoo.product_id)
     fault = flow_faults.broken_printer(scene.world, hangs=hangs)
-    told = await scene.probe(label_print.PROBE, options=options, fault=fault, deadline=2.5)
+    told = await scene.probe(label_print.PROBE, options=options, fault=fault, deadline=deadline)
     assert (told.cause, told.record.failed_step) == (Cause.LABEL_ENGINE, "slip")
 
 
@@ -338,6 +344,32 @@ async def test_a_full_database_server_is_known_from_our_own_visit(scene: Scene) 
         facts = await look_at_database(cluster, replace(NO_CASE, database=DATABASE))
     await cluster.close()
     assert facts.state is State.FULL
+
+
+async def test_who_took_all_connections_is_told(scene: Scene) -> None:
+    """Odoo says itself that it gets no connection; our own visit gets none either; the session that is kept says who.
+
+    Without a database server in the configuration Odoo's own words are enough.
+    """
+    settings = load_text(json.dumps(scene.configured()), "test.yaml", {}, {}, {})
+    kept = open_driver(settings.targets["db"], plan_browser(settings))
+    await kept.ping()
+    try:
+        with flow_faults.hoard(scene.world):
+            told = await scene.probe(kept=kept, deadline=10)
+            unkept = await scene.probe(deadline=10)
+            odoos = await scene.probe(deadline=10, changed={"database_server": "elsewhere"})
+    finally:
+        await kept.close()
+    assert (told.record.reason, told.cause) == (Reason.FAULT, Cause.DB_SATURATED)
+    assert re.fullmatch(
+        r"orders fail: the database server has no connection left: 1\d\d by price-import(, .*)?", told.sentence
+    )
+    assert unkept.sentence == "orders fail: the database server has no connection left"
+    assert (odoos.cause, odoos.sentence) == (
+        Cause.DB_SATURATED,
+        "orders fail: Odoo says that it gets no database connection",
+    )
 
 
 async def test_a_role_without_connections_saturates(scene: Scene) -> None:

@@ -150,6 +150,7 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
         Cause.LABEL_ENGINE,
         "cannot be printed",
     ),
+    "blank": (facts(failed(Reason.WRONG, "the PDF is blank", "slip")), Cause.LABEL_ENGINE, "cannot be printed"),
     "printing": (facts(replace(SLOW, step="slip")), Cause.LABEL_ENGINE, "wkhtmltopdf hangs"),
     "queue": (facts(failed(Reason.WRONG), database=STALLED), Cause.QUEUE_STALLED, "25 jobs are due and not taken up"),
     "queue in time": (facts(failed(Reason.TIMEOUT), database=STALLED), Cause.QUEUE_STALLED, "the oldest for 1800 s"),
