@@ -44,7 +44,21 @@ def parser() -> ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"quaywatch {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_run, _check, _setup, _once, _probe, _sweep, _list, _config, _rules, _dashboards, _completion):
+    for add in (
+        _run,
+        _check,
+        _setup,
+        _once,
+        _probe,
+        _sweep,
+        _list,
+        _config,
+        _rules,
+        _dashboards,
+        _alertmanager,
+        _health,
+        _completion,
+    ):
         add(commands)
     return top
 
@@ -220,12 +234,81 @@ def _rules(commands: Any) -> None:
 def _dashboards(commands: Any) -> None:
     command = _command(commands, "dashboards", "write the Grafana dashboards", module="render")
     command.set_defaults(render="dashboards")
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="fit them to this configuration")
     command.add_argument("--slo", type=Path, metavar="FILE", help="what is promised; the defaults if not given")
+    where = "address of the directory with the runbooks, for links; a path in the sources if not given"
+    command.add_argument("--runbooks", metavar="URL", help=where)
+    command.add_argument("--agent", metavar="URL", help="address of an agent's status page, for links; on this machine"
+                         " if not given")  # fmt: skip
     _rendered(command)
+
+
+def _alertmanager(commands: Any) -> None:
+    command = _command(commands, "alertmanager", "render Alertmanager's configuration, or put cases to one")
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _alertmanager_render(actions)
+    _alertmanager_test(actions)
+
+
+def _alertmanager_render(actions: Any) -> None:
+    examples = """\
+  quaywatch alertmanager render -c quaywatch.yaml --slo slo.yaml --routing routing.yaml --out /etc/alertmanager
+"""
+    render = _command(
+        actions, "render", "print routes, inhibition and maintenance windows", module="alertmanager", examples=examples
+    )
+    render.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="with its maintenance windows, and waits for its flows; repeatable",
+    )
+    render.add_argument("--slo", type=Path, metavar="FILE", help="what is promised; the defaults if not given")
+    render.add_argument("--routing", type=Path, metavar="FILE", help="who is told; examples if not given")
+    _rendered(render)
+
+
+def _alertmanager_test(actions: Any) -> None:
+    examples = """\
+  quaywatch alertmanager test cases/*.yaml --file alertmanager.yml
+"""
+    description = """\
+Play cases to a real Alertmanager: who is told of what, what is inhibited, what is muted. Each
+case has an Alertmanager of its own with this configuration; its receivers are replaced, its
+waits are shortened, and nobody outside is told. It exits with 1 when a case does not hold."""
+    test = _command(
+        actions,
+        "test",
+        "put cases to a real Alertmanager",
+        module="trial",
+        description=description,
+        examples=examples,
+    )
+    test.add_argument("cases", type=Path, nargs="+", metavar="CASES", help="files of cases")
+    test.add_argument("-f", "--file", type=Path, required=True, metavar="FILE", help="Alertmanager's configuration")
+    test.add_argument("--alertmanager", type=Path, metavar="PATH", help="the program; the one on PATH if not given")
+    test.add_argument("--speed", type=_speed, default=60.0, metavar="N", help="how many times faster than in life; 60")
+
+
+def _speed(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= 1000:  # noqa: PLR2004 - beyond it, no machine keeps the order of events
+        raise ValueError(text)
+    return number
 
 
 def _rendered(command: ArgumentParser) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="write files into this directory; print if not given")
+
+
+def _health(commands: Any) -> None:
+    description = """\
+Ask the agent that runs on this machine whether it is alive, where its configuration says that
+it listens. For the health check of a container: no shell and no other program is needed."""
+    _configured(_command(commands, "health", "ask the running agent whether it is alive", description=description))
 
 
 def _completion(commands: Any) -> None:

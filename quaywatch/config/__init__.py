@@ -6,7 +6,9 @@ Exporters and probes are passed in: this room knows none of them.
 from __future__ import annotations
 
 from .example import example
+from .listening import listens
 from .load import load, load_text
+from .maintenance import WindowTable
 from .records import faulty_record, load_record
 from .reload import Reloader, follow
 from .schema import json_schema
@@ -17,10 +19,12 @@ __all__ = [
     "Probes",
     "Reloader",
     "Settings",
+    "WindowTable",
     "example",
     "faulty_record",
     "follow",
     "json_schema",
+    "listens",
     "load",
     "load_record",
     "load_text",

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from quaywatch.contract import ExporterTask, ProbeTask
+from quaywatch.contract import ExporterTask, Per, ProbeTask
 from quaywatch.errors import ConfigError
 
 from .assignments import ExporterTable, FileTable, ProbeTable, file_table
@@ -22,6 +22,7 @@ from .sentences import sentence
 from .settings import Exporters, FlowProbe, Probes, Settings
 
 _ABOUT_KINDS: Final = ("union_tag_invalid", "union_tag_not_found")
+_ABOUT_ABSENCE: Final = ("missing", "no_targets")
 
 
 def load(
@@ -38,7 +39,7 @@ def load(
     Raises:
         ConfigError: when the file cannot be read, or with one line for each fault in it, in the order of the file.
     """
-    return load_text(_text(path), str(path), environ, exporters, probes, flow_probe)
+    return load_text(text_of(path), str(path), environ, exporters, probes, flow_probe)
 
 
 def load_text(
@@ -87,7 +88,12 @@ def _flow(table: Any) -> FlowTable | None:
         return None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ConfigError: when it cannot be read, or is no UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -142,7 +148,7 @@ def _of_a_spoiled_table(details: ErrorDetails, values: Any, spoiled: set[Key]) -
 
 def _fault(details: ErrorDetails, document: Document, model: type[FileTable]) -> Fault:
     rule, facts = details["type"], dict(details.get("ctx", {}))
-    key = key_in_file(details["loc"], document.values, missing=rule == "missing")
+    key = key_in_file(details["loc"], document.values, missing=rule in _ABOUT_ABSENCE)
     facts["given"] = details["input"]
     if rule == "extra_forbidden":
         facts |= {"name": str(key[-1]), "allowed": allowed_keys(details["loc"][:-1], model)}
@@ -174,10 +180,12 @@ def _settings(
         installation=table.installation,
         targets=table.targets,
         exporters={name: tuple(_exporters_of(name, table, exporters)) for name in table.targets},
+        of_pods=tuple(_exporters_of_pods(table, exporters)),
         probes={name: tuple(_probes_of(name, table, every)) for name in table.targets},
         flows=flows,
         maintenance=table.maintenance,
         telemetry=table.telemetry,
+        discovery=table.discovery,
         lease=table.lease,
         browser=table.browser,
         files=files,
@@ -190,6 +198,14 @@ def _exporters_of(target: str, table: FileTable, exporters: Exporters) -> Iterat
         wanted = assigned.targets is None or target in assigned.targets
         if assigned.enabled and wanted and table.targets[target].kind is exporter.reads:
             yield ExporterTask(exporter, assigned.options_for(target), assigned.every, assigned.deadline)
+
+
+def _exporters_of_pods(table: FileTable, exporters: Exporters) -> Iterator[ExporterTask]:
+    """Those that read what is of one server, and are not held to targets by name."""
+    for name, exporter in exporters.items():
+        assigned: ExporterTable = getattr(table.exporters, name)
+        if assigned.enabled and assigned.targets is None and exporter.per is Per.TARGET and exporter.node_local:
+            yield ExporterTask(exporter, assigned.options, assigned.every, assigned.deadline)
 
 
 def _probes_of(target: str, table: FileTable, probes: Probes) -> Iterator[ProbeTask]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 
 from sandbox.parts.postgres import sql
 from sandbox.world import World
-from tests.integration.cli.agent import RunningAgent, running, until
+from tests.integration.cli.agent import PROGRAM, RunningAgent, running, until
 
 PARTS = ("postgres", "redis")
 STOPS_WITHIN = 10.0
@@ -61,6 +62,17 @@ def test_both_targets_are_up_and_read(agent: RunningAgent) -> None:
     assert took is not None
     assert 0 < took < STOPS_WITHIN
     assert agent.metric("redis_memory_used_bytes", target="cache") is not None
+
+
+def test_its_health_is_asked_where_it_listens(agent: RunningAgent) -> None:
+    """`quaywatch health` with the same configuration finds it alive, and says so when it no longer is."""
+    asked = [PROGRAM, "health", "--config", str(agent.path)]
+    alive = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (alive.returncode, alive.stdout) == (0, f"the agent on 127.0.0.1:{agent.port} is alive\n")
+    agent.stop()
+    gone = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (gone.returncode, gone.stdout) == (3, "")
+    assert gone.stderr.startswith(f"no agent answers on 127.0.0.1:{agent.port}: ")
 
 
 def test_a_stop_is_quick_and_clean(agent: RunningAgent) -> None:
