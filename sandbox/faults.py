@@ -282,6 +282,7 @@ FAULTS: Mapping[str, Fault] = {
     "refused-writes": flow_faults.refused_writes,
     "role-limit": flow_faults.role_limit,
     "no-connections": flow_faults.no_connections,
+    "hoard": flow_faults.hoard,
     "busy-workers": flow_faults.busy_workers,
     "swallow": flow_faults.swallow,
     "broken-printer": flow_faults.broken_printer,

@@ -12,13 +12,22 @@ from pathlib import Path
 from .cache import SandboxError, run
 from .parts import postgres
 from .parts.odoo import ODOO14, Odoo
-from .parts.postgres import ODOO_ROLE, sql
+from .parts.postgres import ODOO_PASSWORD, ODOO_ROLE, sql
 from .process import LOOPBACK, until
 from .world import World
 
 _WITHIN = 30.0
 _BYSTANDER = "odoo-77"
 _IMPORT = "month-end-import"
+_HOARDER = "price-import"
+_HOARD = """
+do $$ begin
+    for number in 1..:most loop
+        perform dblink_connect('line' || number, ':login');
+    end loop;
+exception when others then null;
+end $$;
+"""
 _THREADS = 2
 _UNSLOWED = "drop trigger if exists sandbox_slow on sale_order; drop function if exists sandbox_slow()"
 _SLOWED = f"""
@@ -119,6 +128,29 @@ def no_connections(world: World, target: str | None = None) -> Iterator[str]:
             if line.recv(1) == b"E":
                 break
         yield f"all {most} connections of PostgreSQL are taken"
+
+
+@contextmanager
+def hoard(world: World, target: str | None = None) -> Iterator[str]:
+    """One client has taken all connections that are not kept for superusers, and Odoo has lost those that it had."""
+    _no(target)
+    server = world.postgres
+    sql(server, "create extension if not exists dblink")
+    most = int(sql(server, "select current_setting('max_connections')"))
+    login = f"host={server.host} port={server.port} dbname=postgres user={ODOO_ROLE} password={ODOO_PASSWORD}"
+    statements = _HOARD.replace(":most", str(most)).replace(":login", f"{login} application_name={_HOARDER}")
+    mine = f"application_name = '{_HOARDER}'"
+    with ExitStack() as ends:
+        ends.callback(_end, world, _HOARDER)
+        ends.enter_context(postgres.session(server, statements, "postgres", _HOARDER))
+        sql(
+            server,
+            f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{ODOO_ROLE}' and not {mine}",
+        )
+        others = "backend_type = 'client backend' and pid <> pg_backend_pid()"
+        free = "current_setting('superuser_reserved_connections')::int"
+        _await(lambda: _sessions(world, others) >= most - int(sql(server, f"select {free}")), "connections are left")
+        yield f"{_HOARDER} has taken the {_sessions(world, mine)} connections of PostgreSQL that were left"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from otel_config.environment import otlp_settings
 from otel_config.prometheus import Exposition
@@ -68,7 +68,7 @@ class Frame:
         self._series = Everything(self._store, self._instruments)
         self._history = History(self._clock, version=__version__)
         self._maintenance = Maintenance(plan_maintenance(settings))
-        self._investigator = Investigator(plan_evidence(settings))
+        self._investigator = Investigator(plan_evidence(settings, self._driver))
         self._leases = plan_leases(settings, self._instruments, self._clock)
         self._browser = plan_browser(settings)
         self._watched: Sequence[Watched] = ()
@@ -111,7 +111,7 @@ class Frame:
         self.settings = settings
         self._watched = plan(settings, self._browser)
         self._maintenance.take(plan_maintenance(settings))
-        self._investigator.take(plan_evidence(settings))
+        self._investigator.take(plan_evidence(settings, self._driver))
         await self._agent.replan(self._watched)
 
     async def stop(self, *, end_series: bool = False) -> None:
@@ -133,6 +133,9 @@ class Frame:
         self._instruments.set(CONFIG_RELOAD_SUCCESS, int(succeeded))
         if succeeded:
             self._instruments.set(CONFIG_RELOAD_TIME, self._clock.time())
+
+    def _driver(self, target: str) -> Any:
+        return None if self._agent is None else self._agent.driver(target)
 
     def _made(self, telemetry: Telemetry) -> Agent:
         return Agent(

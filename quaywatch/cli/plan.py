@@ -108,20 +108,25 @@ def _weekly(table: WeeklyTable) -> Weekly:
     return Weekly(frozenset(map(DAYS.index, table.days)), table.begins, table.ends, table.timezone)
 
 
-def plan_evidence(settings: Settings) -> dict[str, Surroundings]:
-    """By the names of the Odoo targets: where the cause is looked for when a probe's step is slow or fails."""
+def plan_evidence(settings: Settings, kept: Callable[[str], Any] = lambda _: None) -> dict[str, Surroundings]:
+    """By the names of the Odoo targets: where the cause is looked for when a probe's step is slow or fails.
+
+    ``kept`` gives the driver that the agent itself has of a target, or None.
+    """
     tables = settings.targets
-    return {name: _surroundings(table, tables) for name, table in tables.items() if isinstance(table, OdooTable)}
+    return {name: _surroundings(table, tables, kept) for name, table in tables.items() if isinstance(table, OdooTable)}
 
 
-def _surroundings(odoo: OdooTable, tables: Mapping[str, AnyTarget]) -> Surroundings:
+def _surroundings(odoo: OdooTable, tables: Mapping[str, AnyTarget], kept: Callable[[str], Any]) -> Surroundings:
+    database_server = odoo.database_server or _first_with(odoo.database, tables)
     return Surroundings(
         front=partial(_light, odoo.url, odoo.ca_file),
         direct=partial(_light, odoo.direct, odoo.ca_file) if odoo.direct else None,
         edge=_driver_of(odoo.edge, tables),
-        database_server=_driver_of(odoo.database_server or _first_with(odoo.database, tables), tables),
+        database_server=_driver_of(database_server, tables),
         standby=_driver_of(odoo.standby, tables),
         cache=_driver_of(odoo.cache, tables),
+        kept_database_server=lambda: kept(database_server) if database_server else None,
     )
 
 

@@ -117,6 +117,11 @@ class Agent:
                 await task
         await self._leases.close()
 
+    def driver(self, name: str) -> Any:
+        """The driver by which a target is watched here; None for one that is not, or is another agent's."""
+        watch = self._watches.get(name)
+        return None if watch is None else watch.driver
+
     def _settle(self) -> None:
         for watch in self._watches.values():
             self._run(watch.settle())

@@ -43,6 +43,11 @@ class TargetWatch:
         self._dismissed = False
         self._turn = asyncio.Lock()
 
+    @property
+    def driver(self) -> Any:
+        """The driver, while this agent acts on the target and could make one; else None."""
+        return None if isinstance(self._driver, _Unopened) else self._driver
+
     def acts(self) -> bool:
         """Whether this agent is to act on the target now."""
         if self._dismissed:

@@ -65,6 +65,7 @@ class Database:
     """The PostgreSQL server under Odoo as seen from the tenant's database.
 
     ``used`` of ``usable`` connections are taken; ``exhausted`` names the roles and databases whose own limit is.
+    ``holders`` are who has most of them, by application or role, when they run out: read where it still can be.
     ``odoo_sessions`` are Odoo's connections to the tenant's database, idle ones too. ``seconds`` is how long reading
     all this took. ``queue`` and ``late_crons`` are None where they cannot be read.
     """
@@ -75,6 +76,7 @@ class Database:
     used: int = 0
     usable: int = 0
     exhausted: tuple[str, ...] = ()
+    holders: tuple[tuple[str, int], ...] = ()
     odoo_sessions: int = 0
     seconds: float = 0.0
     queue: Queue | None = None

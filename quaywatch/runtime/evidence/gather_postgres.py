@@ -1,8 +1,9 @@
 """What goes on in the PostgreSQL server under Odoo, read in one session of our own in the tenant's database.
 
 The session is opened for this and closed after it, so that no busy kept session is waited for, and whether one can be
-had is evidence in itself. Which tables a transaction has touched is seen by its locks. Statements are compared with
-the run's mark in the server; no text of any leaves it. The role ``pg_monitor`` is enough for all but the queue.
+had is evidence in itself. Where none can be had, the session that the agent keeps says who holds them all. Which tables
+a transaction has touched is seen by its locks. Statements are compared with the run's mark in the server; no text of
+any leaves it. The role ``pg_monitor`` is enough for all but the queue.
 """
 
 from __future__ import annotations
@@ -78,6 +79,15 @@ select count(*) filter (where backend_type = 'client backend') as used,
            and (application_name = '' or application_name like 'odoo%')) as odoo_sessions
   from pg_stat_activity
 """
+HOLDERS: Final = """
+select case when application_name = '' or application_name like 'odoo-%'
+            then 'role ' || coalesce(usename, '?') else application_name end as who,
+       count(*) as held
+  from pg_stat_activity
+ where backend_type = 'client backend'
+ group by 1 order by 2 desc, 1 limit 3
+"""
+"""Who has the most connections: applications by their names, Odoo and the nameless by their roles."""
 EXHAUSTED: Final = """
 select 'role ' || r.rolname as who
   from pg_roles r
@@ -122,14 +132,22 @@ def tables_of(probe: str) -> Sequence[str]:
     return LOGIN_TABLES if "login" in probe else FLOW_TABLES
 
 
-async def look_at_database(cluster: Cluster, case: Case) -> Database:
-    """Sessions, connections and queue, as seen from a run's database; a failure is a fact."""
+async def look_at_database(cluster: Cluster, case: Case, kept: Cluster | None = None) -> Database:
+    """Sessions, connections and queue, as seen from a run's database; a failure is a fact.
+
+    Args:
+        cluster: the server, which is visited anew.
+        case: the run.
+        kept: the same server with a session that is open already, if there is one.
+    """
     began, database = time.monotonic(), case.database
     try:
         async with cluster.visit(database) as session:
             facts = await _read(session, case)
     except TargetError as error:
-        return Database(state=state_of(error), name=database, seconds=time.monotonic() - began)
+        state = state_of(error)
+        holders = await _holders(kept) if kept is not None and state is State.FULL else ()
+        return Database(state=state, name=database, seconds=time.monotonic() - began, holders=holders)
     return Database(name=database, seconds=time.monotonic() - began, **facts)
 
 
@@ -158,10 +176,12 @@ async def _read(session: Postgres, case: Case) -> dict[str, Any]:
     rows = await session.fetch(SESSIONS, list(tables_of(case.probe)), case.mark)
     (connections,) = await session.fetch(CONNECTIONS)
     exhausted = await session.fetch(EXHAUSTED)
+    scarce = connections["used"] >= connections["usable"]
     return {
         "sessions": tuple(map(_session, rows)),
         **connections,
         "exhausted": tuple(str(row["who"]) for row in exhausted),
+        "holders": await _holders(session) if scarce else (),
         "queue": await _queue(session),
         "late_crons": await _late_crons(session),
     }
@@ -171,6 +191,12 @@ def _session(row: Row) -> Session:
     sets = {name: frozenset(row[name] or ()) for name in ("written", "read")}
     marked = bool(row["bears_mark"])  # null where the statement may not be seen
     return Session(**{**row, **sets, "blockers": tuple(row["blockers"] or ()), "bears_mark": marked})
+
+
+async def _holders(session: Postgres) -> tuple[tuple[str, int], ...]:
+    with suppress(TargetError):  # the kept session may be lost, too
+        return tuple((str(row["who"]), int(row["held"])) for row in await session.fetch(HOLDERS))
+    return ()
 
 
 async def _queue(session: Postgres) -> Queue | None:

@@ -40,6 +40,7 @@ class Surroundings:
         database_server: the cluster that holds Odoo's database.
         standby: a standby of it.
         cache: the Redis that Odoo uses.
+        kept_database_server: the agent's own driver to that cluster, whose session may be open; it is not closed here.
     """
 
     front: Callable[[], Http]
@@ -48,6 +49,7 @@ class Surroundings:
     database_server: Callable[[], Cluster] | None = None
     standby: Callable[[], Cluster] | None = None
     cache: Callable[[], Redis] | None = None
+    kept_database_server: Callable[[], Cluster | None] = lambda: None
 
 
 class Investigator:
@@ -83,7 +85,7 @@ async def look_around(suspicion: Suspicion, around: Surroundings) -> Facts:
         _look(around.edge, _own_page),
         _look(
             around.database_server,
-            lambda cluster: look_at_database(cluster, case),
+            lambda cluster: look_at_database(cluster, case, around.kept_database_server()),
             Database(state=State.SILENT, name=case.database, seconds=LOOK_WITHIN),
         ),
         _look(around.standby, look_at_standby, Standby(state=State.SILENT)),

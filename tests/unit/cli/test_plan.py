@@ -108,10 +108,15 @@ STANDING = """
 
 
 async def test_causes_are_looked_for_where_the_configuration_says() -> None:
-    """The named server, else the first that visits the database and is nobody's standby; nothing else is guessed."""
+    """The named server, else the first that visits the database and is nobody's standby; nothing else is guessed.
+
+    The agent's own driver is asked for by the name of that server.
+    """
     found: dict[str, dict[str, str]] = {}
-    for name, around in plan_evidence(settings(STANDING)).items():
-        drivers = {part.name: opened() for part in fields(around) if (opened := getattr(around, part.name)) is not None}
+    kept: list[str] = []
+    for name, around in plan_evidence(settings(STANDING), kept.append).items():
+        opened = {part.name: opener() for part in fields(around) if (opener := getattr(around, part.name)) is not None}
+        drivers = {part: driver for part, driver in opened.items() if driver is not None}
         found[name] = {part: _place(driver) for part, driver in drivers.items()}
         for driver in drivers.values():
             await driver.close()
@@ -126,6 +131,7 @@ async def test_causes_are_looked_for_where_the_configuration_says() -> None:
         "b": {"front": "http://erp", "direct": "http://odoo", "database_server": "db3"},
         "c": {"front": "http://erp", "database_server": "db3"},
     }
+    assert kept == ["main", "other", "other"]
 
 
 def _place(driver: Any) -> str:
