@@ -87,4 +87,5 @@ EXPORTER: Exporter[Odoo, Options, None] = Exporter(
     state=lambda: None,
     every=300.0,
     check=check,
+    node_local=False,
 )

@@ -127,4 +127,5 @@ EXPORTER: Exporter[Odoo, Options, None] = Exporter(
     state=lambda: None,
     every=60.0,
     on=False,
+    node_local=False,
 )

@@ -54,4 +54,5 @@ EXPORTER: Exporter[Odoo, Options, None] = Exporter(
     state=lambda: None,
     every=300.0,
     on=False,
+    node_local=False,
 )

@@ -25,6 +25,7 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 from .browser_table import BrowserTable
+from .discovery_table import DiscoveryTable
 from .flow_tables import FlowTable
 from .flow_values import ScriptName
 from .maintenance import WindowTable
@@ -155,8 +156,13 @@ class FileTable(Table):
         description="name of this installation; it marks the records of the probes, and only these are ever swept",
         examples=["acme-eu"],
     )
-    targets: Annotated[Mapping[TargetName, Annotated[AnyTarget, Field(discriminator="kind")]], Field(min_length=1)] = (
-        Field(description="what is watched, by names of your choice")
+    discovery: DiscoveryTable | None = Field(
+        default=None, description="the pods of this agent's own node, by their annotations; none if unset"
+    )
+    targets: Mapping[TargetName, Annotated[AnyTarget, Field(discriminator="kind")]] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="what is watched, by names of your choice; may be left out beside discovery",
     )
     exporters: Table = Table()
     flows: Mapping[ScriptName, FlowTable] = Field(
@@ -174,6 +180,13 @@ class FileTable(Table):
         default_factory=LeaseTable,
         description="where several agents agree on who works on shared targets; none for a single agent",
     )
+
+    @field_validator("targets")
+    @classmethod
+    def _something_is_watched(cls, targets: Mapping[str, AnyTarget], info: ValidationInfo) -> Mapping[str, AnyTarget]:
+        if not targets and info.data.get("discovery", ...) is None:
+            raise refusal("no_targets")
+        return targets
 
 
 def exporter_table(exporter: Exporter[Any, Any, Any]) -> type[ExporterTable]:

@@ -22,6 +22,8 @@ def json_schema(exporters: Exporters, probes: Probes) -> dict[str, Any]:
     schema: dict[str, Any] = _with_references(raw)
     schema["$defs"]["Reference"] = _REFERENCE
     schema["properties"]["lease"]["anyOf"].append({"const": "none"})
+    schema["required"] = [key for key in schema["required"] if key != "targets"]
+    schema["anyOf"] = [{"required": ["targets"]}, {"required": ["discovery"]}]
     schema["$defs"][_OWN] = _with_references(own_flow_table().model_json_schema())
     schema["$defs"]["probes"]["additionalProperties"] = {"$ref": f"#/$defs/{_OWN}"}
     return {"$schema": DIALECT, **schema, "title": "Configuration of Quaywatch"}

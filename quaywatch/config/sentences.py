@@ -162,6 +162,8 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "backup_needs": _says("with source {source} nothing is told; {needed} is expected"),
     "backup_unused": _says("{name} is of no use with source {source}; one source and its keys are expected"),
     "artifacts_twice": _says("directory and s3 are two places for one file; one of them is expected"),
+    "no_targets": _says("nothing is watched; targets are expected, or discovery"),
+    "credential_proof": _says("neither password nor api_key is given; at least one of them is expected"),
     "lease_twice": _says("target and kubernetes are two places for one lease; one of them is expected"),
     "attempts": _says(
         "{attempts} attempts of {deadline} s each do not end before the next turn; less than every is expected in all"

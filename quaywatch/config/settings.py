@@ -11,6 +11,7 @@ from quaywatch.contract import Exporter, ExporterTask, Probe, ProbeTask
 from quaywatch.script import Flow
 
 from .browser_table import BrowserTable
+from .discovery_table import DiscoveryTable
 from .maintenance import WindowTable
 from .tables import AnyTarget, LeaseTable, PostgresTable, TelemetryTable
 
@@ -32,12 +33,15 @@ class Settings:
     targets: Mapping[str, AnyTarget]
     exporters: Mapping[str, tuple[ExporterTask, ...]]
     """What each target's exporters are, by the target's name."""
+    of_pods: tuple[ExporterTask, ...]
+    """The exporters that read discovered targets of their kind."""
     probes: Mapping[str, tuple[ProbeTask, ...]]
     """What each target's probes are, by the target's name."""
     flows: Probes
     """The probes made of the file's own flows, whether they run anywhere or not."""
     maintenance: tuple[WindowTable, ...]
     telemetry: TelemetryTable
+    discovery: DiscoveryTable | None
     lease: LeaseTable | None
     """None when there is nobody to share with."""
     browser: BrowserTable

@@ -393,16 +393,21 @@ class TelemetryTable(Table):
 # --- lease ------------------------------------------------------------------------------------------------------------
 
 
-class KubernetesTable(Table):
-    """A Lease object of Kubernetes; a pod finds everything else by itself."""
+class ApiTable(Table):
+    """Where the API server of Kubernetes is; a pod finds all of it by itself."""
 
-    name: ObjectName = Field(default="quaywatch", description="its name")
-    namespace: ObjectName | None = Field(default=None, description="its namespace; the pod's own if unset")
     url: Url = Field(default="https://kubernetes.default.svc", description="address of the API server")
     token_file: AbsolutePath | None = Field(default=None, description="bearer token; the service account's if unset")
     ca_file: AbsolutePath | None = Field(
         default=None, description="authorities to trust; the service account's if unset"
     )
+
+
+class KubernetesTable(ApiTable):
+    """A Lease object of Kubernetes."""
+
+    name: ObjectName = Field(default="quaywatch", description="its name")
+    namespace: ObjectName | None = Field(default=None, description="its namespace; the pod's own if unset")
 
 
 class LeaseTable(Table):

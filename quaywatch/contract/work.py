@@ -42,6 +42,8 @@ class Exporter(Generic[D_contra, O, S]):
     reads beyond the role ``pg_monitor``; a table that a database lacks needs none there. ``on`` is whether it reads
     without being asked to: false for what needs rights that few targets' users have, or repeats another exporter.
     ``check`` yields a sentence for each thing that will keep it from reading before long, and how to mend it.
+    ``node_local`` is whether each of several servers with the same data has its own: only then it reads pods that were
+    discovered. What is read once per database never is.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Exporter(Generic[D_contra, O, S]):
     deadline: float = 5.0
     grants: tuple[Grant, ...] = ()
     on: bool = True
+    node_local: bool = True
     check: Callable[[D_contra, O], AsyncIterator[str]] | None = None
 
 

@@ -105,6 +105,29 @@ LEASE_UNCONFIRMED = Metric(
     ("target",),
 )
 
+# --- discovery --------------------------------------------------------------------------------------------------------
+
+DISCOVERY_UP = Metric(
+    "quaywatch.discovery.up", Kind.GAUGE, "", "1 while changes of the node's pods are followed, else 0."
+)
+DISCOVERY_TARGETS = Metric(
+    "quaywatch.discovery.targets", Kind.GAUGE, "{target}", "Targets that annotations of the node's pods made."
+)
+DISCOVERY_REFUSED = Metric(
+    "quaywatch.discovery.refused",
+    Kind.GAUGE,
+    "{pod}",
+    "Pods of the node whose annotations are wrong; the log says what is wrong with each.",
+)
+DISCOVERY_LISTS = Metric(
+    "quaywatch.discovery.lists",
+    Kind.COUNTER,
+    "{list}",
+    "Lists of the node's pods: at the start, because the server forgot the version that the watch came to, or for"
+    " certainty.",
+    ("cause",),
+)
+
 # --- the agent --------------------------------------------------------------------------------------------------------
 
 BUILD_INFO = Metric("quaywatch.build.info", Kind.GAUGE, "", "Always 1; the version stands beside it.", ("version",))
@@ -254,6 +277,10 @@ METRICS: tuple[Metric, ...] = (
     LEASE_CHANGES,
     LEASE_UNREACHABLE,
     LEASE_UNCONFIRMED,
+    DISCOVERY_UP,
+    DISCOVERY_TARGETS,
+    DISCOVERY_REFUSED,
+    DISCOVERY_LISTS,
     BUILD_INFO,
     START_TIME,
     CONFIG_RELOAD_SUCCESS,

@@ -1,0 +1,7 @@
+"""Which pods stand on this agent's node, from moment to moment."""
+
+from __future__ import annotations
+
+from .following import Following, PodSource
+
+__all__ = ["Following", "PodSource"]
