@@ -18,6 +18,11 @@ def _runs(outcome: str, *, after: int, over: int) -> Case:
     return Case({**_EVERY, _OF_FLOW % outcome: Count(0.25)}, after=after, over=over)
 
 
+def _within_the_hour(outcome: str) -> Case:
+    """A flow of which each run comes out so, and an alert on several within an hour."""
+    return Case({**_EVERY, _OF_FLOW % outcome: Count(1)}, step=60, well=10, after=165, over=HOUR + 60)
+
+
 def _level(series: str, ill: float | None, well: float | None, **more: Any) -> Case:
     return Case({series: Level(ill, well)}, **more)
 
@@ -50,8 +55,8 @@ CASES: Mapping[str, Case] = {
     "FlowInvalid": _runs("invalid", after=160, over=330),
     "FlowRunsMissed": _runs("missed", after=160, over=330),
     "FlowNotMeasured": Case({**_EVERY, f"quaywatch.probe.last_run.time{_FLOW}": Clock()}, after=195),
-    "FlowFlaky": _runs("flaky", after=165, over=HOUR + 60),
-    "FlowUncleaned": _runs("cleanup_failed", after=165, over=HOUR + 60),
+    "FlowFlaky": _within_the_hour("flaky"),
+    "FlowUncleaned": _within_the_hour("cleanup_failed"),
     "FlowAbsent": _level(f"quaywatch.probe.interval{_FLOW}", None, 60, after=300, silent=True),
     "FlowBudgetBurning": Case(
         {f"quaywatch.probe.interval{_FLOW}": Level(60, 60), _OF_FLOW % "failure": Count(4)},
@@ -65,14 +70,15 @@ CASES: Mapping[str, Case] = {
     "Watchdog": Case({}, always=True),
     "ApiKeyExpiring": _level('odoo.api_key.remaining{key="1"}', 13 * DAY, 15 * DAY),
     "ExporterFailing": _level('quaywatch.scrape.success{exporter="redis_memory"}', 0, 1),
-    "ResidueLeft": _level(f"quaywatch.probe.residue{_FLOW}", 2, 0),
+    "ResidueLeft": Case({f"quaywatch.probe.residue{_FLOW}": Level(2, 0)}, step=60, well=10),
     # the edge
     "EdgeErrors": Case(
         {
-            'traefik.entrypoint.requests{entrypoint="web", code_class="2xx"}': Count(60, 90),
-            'traefik.entrypoint.requests{entrypoint="web", code_class="5xx"}': Count(30),
+            'traefik.entrypoint.requests{entrypoint="web", code_class="2xx"}': Count(240, 360),
+            'traefik.entrypoint.requests{entrypoint="web", code_class="5xx"}': Count(120),
         },
-        well=300,
+        step=60,
+        well=75,
         after=430,
         over=HOUR,
     ),
@@ -144,10 +150,11 @@ CASES: Mapping[str, Case] = {
     "WraparoundNear": _level('postgresql.wraparound.utilization{database="acme", ids="transaction"}', 0.5, 0.3),
     "CheckpointsRequested": Case(
         {
-            'postgresql.checkpoint.count{trigger="requested"}': Count(0.05),
-            'postgresql.checkpoint.count{trigger="timed"}': Count(0.02, 0.02),
+            'postgresql.checkpoint.count{trigger="requested"}': Count(0.2),
+            'postgresql.checkpoint.count{trigger="timed"}': Count(0.08, 0.08),
         },
-        well=300,
+        step=60,
+        well=75,
         after=1815,
         over=HOUR,
     ),
