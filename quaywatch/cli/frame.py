@@ -32,6 +32,7 @@ from quaywatch.runtime.store import Store
 from quaywatch.runtime.view import Everything
 
 from .browsing import plan_browser
+from .discovering import Discovering
 from .plan import plan, plan_evidence, plan_leases, plan_maintenance, plan_otlp
 from .readiness import acted_on, looked_at
 
@@ -71,6 +72,8 @@ class Frame:
         self._investigator = Investigator(plan_evidence(settings, self._driver))
         self._leases = plan_leases(settings, self._instruments, self._clock)
         self._browser = plan_browser(settings)
+        self._discovering = Discovering(self._instruments, self._clock, self._replan)
+        self._planning = asyncio.Lock()
         self._watched: Sequence[Watched] = ()
         self._server = self._page()
         self._telemetry: Telemetry | None = None
@@ -98,6 +101,7 @@ class Frame:
         self._watched = plan(self.settings, self._browser)
         self._agent = self._made(self._telemetry)
         await self._agent.start(self._watched)
+        await self._discovering.take(self.settings.discovery)
 
     def takes(self, settings: Settings) -> bool:
         """Whether these settings can be taken over in place."""
@@ -109,10 +113,10 @@ class Frame:
             raise RuntimeError("a frame takes settings between start and stop")
         configure_logging(settings.telemetry.log.level, settings.telemetry.log.format)
         self.settings = settings
-        self._watched = plan(settings, self._browser)
         self._maintenance.take(plan_maintenance(settings))
         self._investigator.take(plan_evidence(settings, self._driver))
-        await self._agent.replan(self._watched)
+        await self._discovering.take(settings.discovery)
+        await self._replan()
 
     async def stop(self, *, end_series: bool = False) -> None:
         """End everything within `WORK_WITHIN` and `EXPORT_WITHIN` seconds, whatever state the other sides are in.
@@ -123,6 +127,7 @@ class Frame:
         telemetry, agent = self._telemetry, self._agent
         if telemetry is None or agent is None:
             return
+        await self._discovering.stop()
         await asyncio.gather(agent.stop(WORK_WITHIN), telemetry.flush(EXPORT_WITHIN))
         await asyncio.gather(
             telemetry.close(EXPORT_WITHIN, end_series=end_series), self._server.close(), self._browser.close()
@@ -136,6 +141,14 @@ class Frame:
 
     def _driver(self, target: str) -> Any:
         return None if self._agent is None else self._agent.driver(target)
+
+    async def _replan(self) -> None:
+        """Put to work what the settings say, and what the pods of the node add to it."""
+        if self._agent is None:
+            return
+        async with self._planning:
+            self._watched = plan(self._discovering.found(self.settings), self._browser)
+            await self._agent.replan(self._watched)
 
     def _made(self, telemetry: Telemetry) -> Agent:
         return Agent(
@@ -157,6 +170,8 @@ class Frame:
 
         An agent that holds nothing after a lease's time to live waits for others that do.
         """
+        if not self._discovering.looked:
+            return False
         mine = acted_on(self._watched, self._leases)
         patience = self.settings.lease.ttl if self.settings.lease else 0.0
         if not mine and self._clock.monotonic() - self._started < patience:
@@ -194,4 +209,6 @@ def _around(settings: Settings) -> Settings:
         maintenance=(),
         telemetry=telemetry,
         files=frozenset(),
+        of_pods=(),
+        discovery=None,
     )

@@ -15,6 +15,7 @@ from quaywatch.config import Settings
 from quaywatch.config.maintenance import DAYS, WeeklyTable, WindowTable
 from quaywatch.config.tables import (
     AnyTarget,
+    ApiTable,
     BackupTable,
     HttpTable,
     KubernetesTable,
@@ -30,7 +31,7 @@ from quaywatch.drivers.backup_s3 import ObjectReports
 from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpServer
-from quaywatch.drivers.kubernetes import KubernetesLease, LeaseAddress
+from quaywatch.drivers.kubernetes import ApiAddress, KubernetesLease, LeaseAddress
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
@@ -79,7 +80,15 @@ def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
 
 
 def _lease_address(table: KubernetesTable) -> LeaseAddress:
-    address = LeaseAddress(name=table.name, namespace=table.namespace, url=table.url)
+    api = api_address(table)
+    return LeaseAddress(
+        name=table.name, namespace=table.namespace, url=api.url, token_file=api.token_file, ca_file=api.ca_file
+    )
+
+
+def api_address(table: ApiTable) -> ApiAddress:
+    """Where the API server of Kubernetes is."""
+    address = ApiAddress(url=table.url)
     return replace(
         address,
         token_file=str(table.token_file or address.token_file),
