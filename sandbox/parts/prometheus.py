@@ -91,8 +91,9 @@ def _config(prometheus: Prometheus, alertmanager: Alertmanager) -> dict[str, Any
     }
 
 
-def set_targets(prometheus: Prometheus, addresses: Iterable[str]) -> None:
-    """Scrape `/metrics` of these addresses (`host:port`) and no others, every second, within 10 s from now."""
+def set_targets(prometheus: Prometheus, addresses: Iterable[str], *, every: str = "1s") -> None:
+    """Scrape `/metrics` of these addresses (`host:port`) and no others, within 10 s from now, `every` so long."""
     fresh = prometheus.targets.with_suffix(".new")
-    fresh.write_text(json.dumps([{"targets": list(addresses)}]))
+    times = {"__scrape_interval__": every, "__scrape_timeout__": every}
+    fresh.write_text(json.dumps([{"targets": list(addresses), "labels": times}]))
     fresh.replace(prometheus.targets)
