@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase, translate
+from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from .objectives import FlowObjective, Objectives, Paging
+from .patterns import regex
 from .rule import Board, Role, Rule, Service, Severity
 from .texts import DOWN, EVERYWHERE_CAUSE, FLOW_CAUSE, MOST_FAILED_STEP, ROOT_BLOCKER
 
@@ -78,14 +79,9 @@ def decides(objectives: Mapping[str, FlowObjective], probe: str) -> str | None:
 
 
 def _matchers(pattern: str, earlier: Iterable[str]) -> str:
-    wanted = [] if pattern == "*" else [f'probe=~"{_regex(pattern)}"']
-    others = [f'probe!~"{_regex(other)}"' for other in earlier]
+    wanted = [] if pattern == "*" else [f'probe=~"{regex([pattern])}"']
+    others = [f'probe!~"{regex([other])}"' for other in earlier]
     return ", ".join(wanted + others)
-
-
-def _regex(pattern: str) -> str:
-    """The pattern as RE2 knows it; it holds letters, digits, ``_``, ``*`` and ``?`` alone."""
-    return translate(pattern).removeprefix("(?s:").removesuffix(r")\Z")
 
 
 def outages(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:

@@ -238,8 +238,8 @@ def _dashboards(commands: Any) -> None:
     command.add_argument("--slo", type=Path, metavar="FILE", help="what is promised; the defaults if not given")
     where = "address of the directory with the runbooks, for links; a path in the sources if not given"
     command.add_argument("--runbooks", metavar="URL", help=where)
-    command.add_argument("--agent", metavar="URL", help="address of an agent's status page, for links; on this machine"
-                         " if not given")  # fmt: skip
+    status = "address of an agent's status page, for links; on this machine if not given"
+    command.add_argument("--agent", metavar="URL", help=status)
     _rendered(command)
 
 
@@ -252,7 +252,7 @@ def _alertmanager(commands: Any) -> None:
 
 def _alertmanager_render(actions: Any) -> None:
     examples = """\
-  quaywatch alertmanager render -c quaywatch.yaml --slo slo.yaml --routing routing.yaml --out /etc/alertmanager
+  quaywatch alertmanager render -c quaywatch.yaml --routing routing.yaml --out /etc/alertmanager
 """
     render = _command(
         actions, "render", "print routes, inhibition and maintenance windows", module="alertmanager", examples=examples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from .registry import all_metrics
 from .session import settings_of
 from .terminal import Console
 
-_DEFAULTS: Final = Path(alerts.__file__).parent / "slo.yaml"
+DEFAULTS: Final = Path(alerts.__file__).parent / "slo.yaml"
 
 
 def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) -> int:
@@ -27,13 +27,21 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     Raises:
         ConfigError: when the configuration is wrong, or a file cannot be written.
     """
-    files = {"rules": _rules, "dashboards": _dashboards}[arguments.render](arguments, environ)
+    deliver({"rules": _rules, "dashboards": _dashboards}[arguments.render](arguments, environ), arguments.out, console)
+    return 0
+
+
+def deliver(files: Iterable[tuple[str, str]], out: Path | None, console: Console) -> None:
+    """Print the texts, or write them into a directory by their names.
+
+    Raises:
+        ConfigError: when a file cannot be written.
+    """
     for name, text in files:
-        if arguments.out is None:
+        if out is None:
             console.say(text.rstrip())
         else:
-            console.say(str(_write(arguments.out / name, text)))
-    return 0
+            console.say(str(_write(out / name, text)))
 
 
 def _write(path: Path, text: str) -> Path:
@@ -48,7 +56,7 @@ def _write(path: Path, text: str) -> Path:
 
 def _rules(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     settings = settings_of(arguments.config, environ) if arguments.config else None
-    flows = list(_flows(settings)) if settings else []
+    flows = list(flows_of(settings)) if settings else []
     links = {name: value for name in ("runbooks", "dashboards") if (value := getattr(arguments, name))}
     try:
         yield (
@@ -56,22 +64,23 @@ def _rules(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[s
             alerts.render(
                 all_metrics(),
                 prometheus_name,
-                objectives=load_record(arguments.slo or _DEFAULTS, alerts.Objectives),
+                objectives=load_record(arguments.slo or DEFAULTS, alerts.Objectives),
                 flows_run=flows,
                 places=alerts.Places(**links),
                 resource="quaywatch" if arguments.format == "prometheusrule" else "",
             ),
         )
     except alerts.ObjectiveError as error:
-        raise faulty_record(arguments.slo or _DEFAULTS, error.wrong) from error
+        raise faulty_record(arguments.slo or DEFAULTS, error.wrong) from error
 
 
-def _flows(settings: Settings) -> Iterator[alerts.Flow]:
+def flows_of(settings: Settings) -> Iterator[alerts.Flow]:
+    """The flows that a configuration runs."""
     for target, tasks in settings.probes.items():
         for task in tasks:
             yield alerts.Flow(settings.environment, target, task.probe.name, task.every)
 
 
 def _dashboards(arguments: Namespace, _environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    objectives = load_record(arguments.slo or _DEFAULTS, alerts.Objectives)
+    objectives = load_record(arguments.slo or DEFAULTS, alerts.Objectives)
     return dashboards.render(all_metrics(), prometheus_name, levels(objectives))

@@ -1,8 +1,8 @@
 """A YAML file as a frozen dataclass that another room declares, with faults told as those of the configuration are.
 
 The dataclass needs nothing but the standard library. Its fields are numbers, texts, literals, other such dataclasses,
-and mappings of names to any of these; what concerns several fields is refused in ``__post_init__`` by a ValueError that
-begins with the key.
+mappings of names to any of these, and tuples of them; what concerns several fields is refused in ``__post_init__`` by a
+ValueError that begins with the key.
 """
 
 from __future__ import annotations
@@ -109,12 +109,17 @@ def _type(hint: Any) -> Any:
         name, value = get_args(hint)
         mapping: Any = Mapping  # of a model that is made at run time
         return mapping[name, _type(value)]
+    if get_origin(hint) is tuple:
+        entries: Any = tuple  # as above
+        return entries[_type(get_args(hint)[0]), ...]
     return _EXACT.get(hint, hint)
 
 
 def _built(value: Any) -> Any:
     if isinstance(value, RecordTable):
         return value.record()
+    if isinstance(value, tuple):
+        return tuple(map(_built, value))
     return {name: _built(entry) for name, entry in value.items()} if isinstance(value, Mapping) else value
 
 

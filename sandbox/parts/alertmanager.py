@@ -1,5 +1,6 @@
 """Alertmanager: takes the alerts of Prometheus and tells the webhook, or routes as a given configuration says."""
 
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,9 @@ from .api import answers, reload
 from .webhook import Webhook
 
 NAME = "alertmanager"
+SUITE = "sid"
+SUITES = ("bookworm", "trixie", SUITE)
+"""Debian's, with Alertmanager 0.25, 0.28 and 0.33."""
 # Debian's Alertmanager reads its default templates from `/usr/share/prometheus` only. It sees the unpacked ones there
 # by a mount that no other process sees.
 _SHOW = 'mount -t overlay overlay -o "lowerdir=$0/usr/share:/usr/share" /usr/share && exec "$@"'
@@ -35,17 +39,30 @@ class Alertmanager:
     config: Path
 
 
-def programs() -> Path:
+def programs(suite: str = SUITE) -> Path:
     """The directory of `prometheus-alertmanager` and `amtool`, fetched when not yet there."""
-    return _unpacked() / "usr" / "bin"
+    return _unpacked(suite) / "usr" / "bin"
 
 
-def _unpacked() -> Path:
-    return built("alertmanager", "sid-1", _fetch)
+def runnable(into: Path, suite: str = SUITE) -> Path:
+    """A script in the directory `into` that is Alertmanager as if it were installed."""
+    script = into / f"alertmanager-{suite}"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(_command(suite))} "$@"\n')
+    script.chmod(0o755)
+    return script
 
 
-def _fetch(part: Path) -> None:
-    fetch_deb("prometheus-alertmanager", "sid", part)
+def _command(suite: str = SUITE) -> tuple[str, ...]:
+    unpacked = _unpacked(suite)
+    return ("unshare", "--mount", "sh", "-c", _SHOW, str(unpacked), str(programs(suite) / "prometheus-alertmanager"))
+
+
+def _unpacked(suite: str) -> Path:
+    return built("alertmanager", f"{suite}-1", partial(_fetch, suite))
+
+
+def _fetch(suite: str, part: Path) -> None:
+    fetch_deb("prometheus-alertmanager", suite, part)
 
 
 def prepare(_progress: object) -> None:
@@ -61,8 +78,7 @@ def start(services: Services, world: Pager, _progress: object) -> Alertmanager:
     config.parent.mkdir(exist_ok=True)
     config.write_text(yaml.safe_dump(_config(world.webhook), sort_keys=False))
     argv = (
-        *("unshare", "--mount", "sh", "-c", _SHOW, str(_unpacked())),
-        str(programs() / "prometheus-alertmanager"),
+        *_command(),
         f"--config.file={config}",
         f"--storage.path={config.parent / 'data'}",
         f"--web.listen-address={address}",

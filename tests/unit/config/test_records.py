@@ -32,6 +32,7 @@ class Outer:
     parts: Mapping[str, Inner] = field(default_factory=lambda: {"usual": Inner(5.0)})
     one: Inner = field(default_factory=Inner)
     limits: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[Inner, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.parts:
@@ -52,6 +53,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert load_record(written(tmp_path, "one:\n"), Outer) == Outer()
     made = load_record(written(tmp_path, "parts: {x: {kind: b}}\nlimits: {y: 2}"), Outer)
     assert made == Outer({"x": Inner(kind="b")}, Inner(), {"y": 2.0})
+    assert load_record(written(tmp_path, "steps: [{kind: b}, {}]"), Outer).steps == (Inner(kind="b"), Inner())
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,8 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         ("one: {kind: c}", "1: one.kind: 'c' is not known; allowed are a, b"),
         ("one: {sice: 1}", "1: one.sice: this key is not known; allowed are size, kind; did you mean size?"),
         ("\nparts: {X: {}}", "2: parts.X: small letters are expected"),
+        ("steps:\n  - {}\n  - {size: 0}", "3: steps.1.size: more than 0 is expected"),
+        ("steps:\n  - {sice: 1}", "2: steps.0.sice: this key is not known; allowed are size, kind; did you mean size?"),
         ("one: 3", "1: one: 3 is a number; a table is expected"),
         ("one: [", "1: this is not YAML: "),
     ],
