@@ -15,6 +15,7 @@ from .agent import agent
 from .builder import Dashboard, Names
 from .can_we_ship import can_we_ship
 from .edge import edge
+from .fit import Fit
 from .flow import flow
 from .levels import Levels, Promise
 from .postgresql import postgresql
@@ -38,22 +39,28 @@ DASHBOARDS: tuple[Callable[[Levels], Dashboard], ...] = (
 )
 
 
-def render(metrics: Iterable[Metric], translate: Callable[[Metric], str], levels: Levels) -> Iterator[tuple[str, str]]:
+EVERYBODY = Fit()
+
+
+def render(
+    metrics: Iterable[Metric], translate: Callable[[Metric], str], levels: Levels, fit: Fit = EVERYBODY
+) -> Iterator[tuple[str, str]]:
     """File name and JSON text of every dashboard, the same for the same arguments.
 
     Args:
         metrics: the catalogue.
         translate: a metric's name in the store.
         levels: from where on something is bad, as the alerts have it.
+        fit: what is known of the installation.
 
     Raises:
         KeyError: when a panel names a metric that the catalogue lacks.
     """
     names = Names(metrics, translate)
-    whole = [build(levels) for build in DASHBOARDS]
+    whole = list(fit.of(build(levels) for build in DASHBOARDS))
     for dashboard in whole:
         text = json.dumps(dashboard.to_json(names, whole), indent=2, sort_keys=True)
         yield f"{dashboard.uid}.json", f"{text}\n"
 
 
-__all__ = ["DASHBOARDS", "Dashboard", "Levels", "Names", "Promise", "render"]
+__all__ = ["DASHBOARDS", "Dashboard", "Fit", "Levels", "Names", "Promise", "render"]

@@ -8,13 +8,15 @@ from .builder import Dashboard, Panel, Variable
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
-    ENVIRONMENT,
+    COMMON,
     HERE,
     PLACE,
     graph,
     now,
     over_time,
     rate,
+    red_above,
+    red_below,
     stat,
     table,
     yes_or_no,
@@ -24,16 +26,17 @@ narrow = partial(graph, width=6)
 WATCHED = Variable(name="target", label="Target", metric="quaywatch.target.up")
 
 
-def agent(_levels: Levels) -> Dashboard:
+def agent(levels: Levels) -> Dashboard:
     """Targets, readings, export, leases and the agents' own needs."""
     return Dashboard(
         uid="quaywatch-agent",
         title="Quaywatch itself",
         description="Can what is shown be believed: is everything reached, read in time and delivered?",
-        variables=(ENVIRONMENT, WATCHED),
+        variables=(*COMMON, WATCHED),
         rows=(
             ("Can what is shown be believed?", _now()),
             ("Reading", _reading()),
+            ("Flows and leases", _flows(levels)),
             ("Delivering", _delivering()),
             ("The agents", _agents()),
         ),
@@ -111,6 +114,56 @@ def _reading() -> tuple[Panel, ...]:
     )
 
 
+def _flows(levels: Levels) -> tuple[Panel, ...]:
+    ran, every = (
+        f"max by (target, probe) (<quaywatch.probe.{name}>{{{HERE}}})" for name in ("last_run.time", "interval")
+    )
+    return (
+        narrow(
+            title="How many intervals ago did each flow run?",
+            description="1 or less while it runs as configured; at the line nobody knows any more whether it works.",
+            unit="none",
+            steps=red_above(levels.late),
+            empty="no flow is configured",
+            queries=over_time(f"(time() - {ran}) / {every}", "{{probe}} {{target}}"),
+        ),
+        narrow(
+            title="How many runs are not made?",
+            description="Runs an hour that were due and that no agent made.",
+            unit="short",
+            empty="no flow is configured",
+            queries=over_time(
+                "3600 * sum by (target, probe) "
+                f'(rate(<quaywatch.probe.runs>{{{HERE}, outcome="missed"}}[$__rate_interval]))',
+                "{{probe}} {{target}}",
+            ),
+        ),
+        narrow(
+            title="Do flows leave anything behind?",
+            description="Records of past runs that could be erased and still stand, as the last sweep saw them.",
+            steps=ANY_IS_BAD,
+            empty="no sweep has been made",
+            queries=over_time(f"max by (target, probe) (<quaywatch.probe.residue>{{{HERE}}})", "{{probe}} {{target}}"),
+        ),
+        stat(
+            title="When does an API key expire?",
+            description="Nothing is known of a target's flows once its key has.",
+            width=6,
+            height=7,
+            steps=red_below(levels.certificate),
+            empty="no key expires",
+            when_fine=True,
+            queries=now(f"min by (target, key) (<odoo.api_key.remaining>{{{HERE}}})", "{{key}} of {{target}}"),
+        ),
+        narrow(
+            title="Who acts on shared targets?",
+            description="Agents that hold the lease of a target: one each, and two only for as long as a lease lives.",
+            empty="no target is shared",
+            queries=over_time(f"sum by (target) (<quaywatch.lease.held>{{{HERE}}})", "{{target}}"),
+        ),
+    )
+
+
 def _delivering() -> tuple[Panel, ...]:
     return (
         narrow(
@@ -160,9 +213,8 @@ def _agents() -> tuple[Panel, ...]:
             queries=over_time(f"max(<quaywatch.loop.lag>{{{PLACE}}})", "longest"),
         ),
         narrow(
-            title="Who acts on shared targets?",
-            description="Agents that hold the lease of a target: one each, and two only for as long as a lease lives.",
-            empty="no target is shared",
-            queries=over_time(f"sum by (target) (<quaywatch.lease.held>{{{HERE}}})", "{{target}}"),
+            title="How long do agents run?",
+            description="Time since each start; a short one after a long one is an agent that was started again.",
+            queries=over_time(f"time() - max by (environment) (<quaywatch.start.time>{{{PLACE}}})", "{{environment}}"),
         ),
     )

@@ -18,6 +18,7 @@ Steps = tuple[tuple[float | None, str], ...]
 SCHEMA_VERSION = 42
 WIDTH = 24
 SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+EMPTY_WHEN_FINE = "Empty while all is well."
 UNITS = {"s": "s", "By": "bytes", "1": "percentunit", "": "none"}
 _REFERENCE = re.compile(r"<([a-z0-9_.]+)>")
 
@@ -57,11 +58,23 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One PromQL query of a panel. ``legend`` is Grafana's legend format."""
+    """One PromQL query of a panel. ``legend`` is Grafana's legend format.
+
+    ``exemplar`` shows the traced values of a histogram as points, each of which leads to its trace.
+    """
 
     expression: str
     legend: str = ""
     instant: bool = False
+    exemplar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a panel's values lead: the title of the link, and its address, in which Grafana fills in variables."""
+
+    title: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +82,8 @@ class Panel:
     """One panel: its title says what it answers, its description how to read it.
 
     ``unit`` is Grafana's; when it is empty it follows from the first metric. ``steps`` are the thresholds as
-    (from value, colour), beginning with the colour of everything below. ``when_fine`` says that the panel is empty
-    while all is well.
+    (from value, colour), beginning with the colour of everything below. ``empty`` is shown instead of data when there
+    is none; ``when_fine`` says that this is so while all is well, which the description then tells.
     """
 
     title: str
@@ -85,6 +98,7 @@ class Panel:
     empty: str = "no data: is the agent running?"
     stacked: bool = False
     when_fine: bool = False
+    leads: tuple[Lead, ...] = ()
 
     def to_json(self, names: Names, number: int, x: int, y: int) -> Json:
         """Grafana's form of the panel at a place of the grid."""
@@ -92,7 +106,7 @@ class Panel:
             "id": number,
             "type": self.kind,
             "title": self.title,
-            "description": self.description,
+            "description": self.description + (f" {EMPTY_WHEN_FINE}" if self.when_fine else ""),
             "datasource": SOURCE,
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "targets": [
@@ -111,6 +125,7 @@ class Panel:
             "legendFormat": query.legend,
             "instant": query.instant,
             "range": not query.instant,
+            "exemplar": query.exemplar,
             "format": "table" if self.kind == "table" else "time_series",
         }
 
@@ -122,6 +137,7 @@ class Panel:
             "color": {"mode": "palette-classic" if self.kind == "timeseries" else "thresholds"},
             "thresholds": {"mode": "absolute", "steps": steps},
             "mappings": list(self.mappings),
+            "links": [{"title": lead.title, "url": lead.url, "targetBlank": True} for lead in self.leads],
             **self._custom(),
         }
 
@@ -162,16 +178,19 @@ _WITHOUT_TIME: Json = {"id": "organize", "options": {"excludeByName": {"Time": T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A choice at the top of the dashboard: all values of a label of a metric."""
+    """A choice at the top of the dashboard: all values of a label of a metric. ``chosen`` is first; all if empty."""
 
     name: str
     label: str
     metric: str
+    within_environment: bool = True
+    chosen: str = ""
 
     def to_json(self, names: Names) -> Json:
         """Grafana's form of the variable; it is read again when the time range changes."""
-        chosen = "" if self.name == "environment" else '{environment=~"$environment"}'
-        query = names.expand(f"label_values(<{self.metric}>{chosen}, {self.name})")
+        within = '{environment=~"$environment"}' if self.within_environment else ""
+        query = names.expand(f"label_values(<{self.metric}>{within}, {self.name})")
+        text, value = (self.chosen, self.chosen) if self.chosen else ("All", "$__all")
         return {
             "name": self.name,
             "label": self.label,
@@ -183,20 +202,53 @@ class Variable:
             "multi": True,
             "includeAll": True,
             "allValue": ".*",
-            "current": {"text": ["All"], "value": ["$__all"]},
+            "current": {"text": [text], "value": [value]},
             "sort": 1,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An address that panels lead to, told at the top of the dashboard so that a reader may put in another."""
+
+    name: str
+    label: str
+    default: str
+
+    def to_json(self) -> Json:
+        """Grafana's form of it."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "type": "textbox",
+            "query": self.default,
+            "current": {"text": self.default, "value": self.default},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """A dashboard: rows of panels; the first row answers its question without scrolling."""
+    """A dashboard: rows of panels; the first row answers its question without scrolling.
+
+    Args:
+        uid: its address.
+        title: its name.
+        description: the question that it answers.
+        rows: titles and panels.
+        variables: the choices at its top.
+        about: what it is about, one of which an installation must have; nothing for what is about all.
+        traces: the type of the data source of traces that its panels lead to.
+        addresses: where else its panels lead.
+    """
 
     uid: str
     title: str
     description: str
     rows: tuple[tuple[str, tuple[Panel, ...]], ...]
     variables: tuple[Variable, ...] = field(default=())
+    about: frozenset[str] = frozenset()
+    traces: str = ""
+    addresses: tuple[Address, ...] = ()
 
     def panels(self) -> Iterator[Panel]:
         """All panels, from the first row on."""
@@ -218,9 +270,18 @@ class Dashboard:
             "timezone": "browser",
             "annotations": {"list": list(_annotations(names))},
             "links": [self._link(other) for other in set_of if other.uid != self.uid],
-            "templating": {"list": [_data_source(), *(variable.to_json(names) for variable in self.variables)]},
+            "templating": {"list": list(self._choices(names))},
             "panels": list(self._grid(names)),
         }
+
+    def _choices(self, names: Names) -> Iterator[Json]:
+        yield _data_source("datasource", "Data source", "prometheus")
+        if self.traces:
+            yield _data_source(f"{self.traces}_datasource", f"{self.traces.title()} data source", self.traces)
+        for variable in self.variables:
+            yield variable.to_json(names)
+        for address in self.addresses:
+            yield address.to_json()
 
     def _link(self, other: Dashboard) -> Json:
         """A target is kept only where it can be one of the other's: an Odoo is no PostgreSQL."""
@@ -254,12 +315,12 @@ class Dashboard:
             y += tallest
 
 
-def _data_source() -> Json:
+def _data_source(name: str, label: str, kind: str) -> Json:
     return {
-        "name": "datasource",
-        "label": "Data source",
+        "name": name,
+        "label": label,
         "type": "datasource",
-        "query": "prometheus",
+        "query": kind,
         "current": {},
         "refresh": 1,
     }

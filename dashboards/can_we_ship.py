@@ -6,7 +6,7 @@ from .builder import Dashboard, Panel, Query
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
-    ENVIRONMENT,
+    COMMON,
     FLOW,
     FLOW_TARGET,
     PLACE,
@@ -30,9 +30,9 @@ def can_we_ship(levels: Levels) -> Dashboard:
         uid="quaywatch-can-we-ship",
         title="Can we ship?",
         description="Are orders moving? If not: which lock, queue, replica or cache is in the way?",
-        variables=(ENVIRONMENT, FLOW_TARGET, PROBE),
+        variables=(*COMMON, FLOW_TARGET, PROBE),
         rows=(
-            ("Can we ship?", _flows(levels)),
+            ("Can we ship?", _flows()),
             ("What the business does", _business()),
             ("How the flows run", _runs()),
             ("What is in the way", _causes(levels)),
@@ -40,7 +40,7 @@ def can_we_ship(levels: Levels) -> Dashboard:
     )
 
 
-def _flows(levels: Levels) -> tuple[Panel, ...]:
+def _flows() -> tuple[Panel, ...]:
     return (
         yes_or_no(
             title="Does each flow work now?",
@@ -63,7 +63,7 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
                 "{{probe}} {{target}}",
             ),
         ),
-        budget_left(levels, width=5, height=6),
+        budget_left(width=5, height=6),
         yes_or_no(
             title="Is everything reachable?",
             description="Every watched system: reached, logged in and answering.",

@@ -6,7 +6,7 @@ from .builder import Dashboard, Panel, Query, Variable
 from .levels import Levels
 from .parts import (
     BAD_BELOW_ONE,
-    ENVIRONMENT,
+    COMMON,
     HERE,
     YES_NO,
     graph,
@@ -33,11 +33,12 @@ def edge(levels: Levels) -> Dashboard:
         uid="quaywatch-edge",
         title="Edge",
         description="Do users get an answer, in time, and from whom not?",
-        variables=(ENVIRONMENT, PROXY),
+        about=frozenset({"http"}),
+        variables=(*COMMON, PROXY),
         rows=(
             ("Do users get an answer, and in time?", _now(levels)),
             ("At the entry points", _entry_points(levels)),
-            ("Behind them", _services(levels)),
+            ("Behind them", _services()),
             ("Certificates and configuration", _certificates(levels)),
         ),
     )
@@ -112,7 +113,7 @@ def _entry_points(levels: Levels) -> tuple[Panel, ...]:
     )
 
 
-def _services(levels: Levels) -> tuple[Panel, ...]:
+def _services() -> tuple[Panel, ...]:
     return (
         graph(
             title="How many requests does each service take?",
@@ -125,7 +126,6 @@ def _services(levels: Levels) -> tuple[Panel, ...]:
         graph(
             title="How long does each service take?",
             description="The 95th percentile, by service.",
-            steps=red_above(levels.edge_within),
             queries=over_time(quantile(0.95, SERVICE, "service", HERE), "{{service}}"),
         ),
         graph(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from .builder import Dashboard, Panel, Query
+import json
+from urllib.parse import quote
+
+from .builder import Address, Dashboard, Lead, Panel, Query
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
+    COMMON,
     COUNTED,
-    ENVIRONMENT,
     FLOW,
     FLOW_TARGET,
     GOOD,
@@ -24,10 +27,34 @@ from .parts import (
     share,
     stat,
     table,
+    traced,
 )
 
 STEP = "quaywatch.probe.step.duration"
 RUNS = "quaywatch.probe.runs"
+TRACES = "tempo"
+_THIS = "&&".join(f'span.quaywatch.{name}="${{__field.labels.{name}}}"' for name in ("probe", "target"))
+_ASKED = {
+    "refId": "A",
+    "datasource": {"type": TRACES, "uid": f"${{{TRACES}_datasource}}"},
+    "queryType": "traceql",
+    "query": f"{{{_THIS}}}",
+}
+_PANES = {
+    "traces": {
+        "datasource": f"${{{TRACES}_datasource}}",
+        "queries": [_ASKED],
+        "range": {"from": "${__from}", "to": "${__to}"},
+    }
+}
+ITS_TRACES = Lead(
+    "Traces of these runs",
+    # What Grafana fills in must stand as it is.
+    f"/explore?schemaVersion=1&panes={quote(json.dumps(_PANES), safe='${}')}",
+)
+ITS_RUNS = Lead("Its runs, step by step, and what was kept of them", "${agent}/")
+ITS_RUNBOOK = Lead("What to do: the runbook", "${runbooks}/FlowFailing.md")
+WHEN_SLOW = Lead("What to do: the runbook", "${runbooks}/FlowSlow.md")
 
 
 def flow(levels: Levels) -> Dashboard:
@@ -36,7 +63,13 @@ def flow(levels: Levels) -> Dashboard:
         uid="quaywatch-flow",
         title="Flow",
         description="Which step of a flow fails or is slow, since when, and why?",
-        variables=(ENVIRONMENT, FLOW_TARGET, PROBE),
+        about=frozenset({"flow"}),
+        variables=(*COMMON, FLOW_TARGET, PROBE),
+        traces=TRACES,
+        addresses=(
+            Address(name="agent", label="An agent's status page", default="http://127.0.0.1:9464"),
+            Address(name="runbooks", label="Runbooks", default="alerts/runbooks"),
+        ),
         rows=(
             ("Does the flow work, and how well?", _now(levels)),
             ("Rate, errors and duration of each step", _steps()),
@@ -59,6 +92,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             width=12,
             steps=((None, "red"), (1.0, "green")),
             mappings=YES_NO,
+            leads=(ITS_TRACES, ITS_RUNS, ITS_RUNBOOK),
             queries=over_time(f"max by (target, probe) (<quaywatch.probe.success>{{{FLOW}}})", "{{probe}} {{target}}"),
         ),
         stat(
@@ -87,6 +121,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             width=4,
             height=7,
             steps=red_above(max(promise.within for promise in levels.flows)),
+            leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),
             queries=now(quantile(0.95, "quaywatch.probe.duration", "target, probe", FLOW), "{{probe}} {{target}}"),
         ),
     )
@@ -110,22 +145,25 @@ def _steps() -> tuple[Panel, ...]:
             width=6,
             empty="no attempt failed",
             when_fine=True,
+            leads=(ITS_TRACES, ITS_RUNS, ITS_RUNBOOK),
             queries=over_time(
-                rate("quaywatch.probe.failures", "probe, step, reason", FLOW, times="60 * "),
-                "{{probe}} {{step}}: {{reason}}",
+                f"{rate('quaywatch.probe.failures', 'target, probe, step, reason', FLOW, times='60 * ')} > 0",
+                "{{probe}} {{step}}: {{reason}} ({{target}})",
             ),
         ),
         graph(
             title="How long does each step take?",
-            description="Mean duration of each step that succeeded.",
+            description="Mean duration of each step that succeeded; a point is one run, and leads to its trace.",
             width=6,
-            queries=over_time(mean(STEP, "probe, step", FLOW), "{{probe}} {{step}}"),
+            leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),
+            queries=traced(mean(STEP, "target, probe, step", FLOW), "{{probe}} {{step}} ({{target}})"),
         ),
         graph(
             title="How long does each step take the unlucky?",
-            description="The 95th percentile of each step's duration.",
+            description="The 95th percentile of each step's duration; a point is one run, and leads to its trace.",
             width=6,
-            queries=over_time(quantile(0.95, STEP, "probe, step", FLOW), "{{probe}} {{step}}"),
+            leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),
+            queries=traced(quantile(0.95, STEP, "target, probe, step", FLOW), "{{probe}} {{step}} ({{target}})"),
         ),
     )
 
@@ -138,6 +176,7 @@ def _why() -> tuple[Panel, ...]:
             unit="short",
             empty="nothing was slow or failed",
             when_fine=True,
+            leads=(ITS_RUNS, ITS_RUNBOOK),
             queries=now(
                 "sort_desc(sum by (target, probe, step, cause) "
                 f"(increase(<quaywatch.probe.causes>{{{FLOW}}}[$__range])) > 0)"
@@ -150,6 +189,7 @@ def _why() -> tuple[Panel, ...]:
             unit="short",
             empty="no attempt failed",
             when_fine=True,
+            leads=(ITS_RUNS, ITS_RUNBOOK),
             queries=now(
                 "sort_desc(sum by (target, probe, step, reason) "
                 f"(increase(<quaywatch.probe.failures>{{{FLOW}}}[$__range])) > 0)"

@@ -6,7 +6,7 @@ from functools import partial
 
 from .builder import Json, Panel, Query, Steps, Variable
 
-PLACE = 'environment=~"$environment"'
+PLACE = 'job=~"$job", environment=~"$environment"'
 HERE = f'{PLACE}, target=~"$target"'
 TENANT = f'{HERE}, database=~"$database"'
 FLOW = f'{HERE}, probe=~"$probe"'
@@ -16,7 +16,11 @@ GOOD = "success|flaky|cleanup_failed"
 COUNTED = f"{GOOD}|failure"
 """Outcomes that say something of the system; the others are about the agent, or that nothing ran."""
 
-ENVIRONMENT = Variable(name="environment", label="Environment", metric="quaywatch.target.up")
+COMMON = (
+    Variable(name="job", label="Job", metric="quaywatch.target.up", within_environment=False),
+    Variable(name="environment", label="Environment", metric="quaywatch.target.up", within_environment=False),
+)
+"""The choices of every dashboard. What is pushed has no job, and is there while none is chosen."""
 FLOW_TARGET = Variable(name="target", label="Target", metric="quaywatch.probe.runs")
 PROBE = Variable(name="probe", label="Flow", metric="quaywatch.probe.runs")
 SERVER = Variable(name="target", label="Server", metric="postgresql.recovery")
@@ -26,6 +30,8 @@ YES_NO: tuple[Json, ...] = (
     {"type": "value", "options": {"1": {"text": "yes", "color": "green"}, "0": {"text": "NO", "color": "red"}}},
 )
 BAD_BELOW_ONE: Steps = ((None, "red"), (1.0, "green"))
+NO_RULES = "nothing is recorded: are the rules of `quaywatch rules` loaded?"
+"""Shown where a panel shows what rules record."""
 ANY_IS_BAD: Steps = ((None, "green"), (1.0, "red"))
 
 
@@ -47,6 +53,16 @@ def now(expression: str, legend: str = "") -> tuple[Query, ...]:
 def over_time(expression: str, legend: str = "") -> tuple[Query, ...]:
     """The one query for a line over time."""
     return (Query(expression, legend),)
+
+
+def traced(expression: str, legend: str) -> tuple[Query, ...]:
+    """The one query for a line over time, with the points that lead to traces."""
+    return (Query(expression, legend, exemplar=True),)
+
+
+def recorded(name: str, matchers: str) -> str:
+    """PromQL for what the rules of ``quaywatch rules`` work out now and then, and so is some minutes old."""
+    return f"last_over_time({name}{{{matchers}}}[15m])"
 
 
 def rate(metric: str, by: str, matchers: str, *, times: str = "") -> str:
@@ -71,6 +87,12 @@ def quantile(quantile: float, metric: str, by: str, matchers: str) -> str:
 def share(part: str, whole: str) -> str:
     """PromQL for part of a whole; nothing while the whole is nothing."""
     return f"{part} / ({whole} > 0)"
+
+
+def connections_taken() -> str:
+    """PromQL for the part of each server's usable connections that are taken."""
+    used, usable = (f"max by (target) (<postgresql.connection.{name}>{{{HERE}}})" for name in ("used", "usable"))
+    return share(used, usable)
 
 
 stat = partial(Panel, kind="stat", height=5)

@@ -7,11 +7,12 @@ from functools import partial
 from .builder import Dashboard, Panel
 from .levels import Levels
 from .parts import (
+    COMMON,
     DATABASE,
-    ENVIRONMENT,
     HERE,
     SERVER,
     TENANT,
+    connections_taken,
     graph,
     now,
     over_time,
@@ -32,7 +33,8 @@ def postgresql(levels: Levels) -> Dashboard:
         uid="quaywatch-postgresql",
         title="PostgreSQL",
         description="Does anybody wait, for whom, and is the server near one of its limits?",
-        variables=(ENVIRONMENT, SERVER, DATABASE),
+        about=frozenset({"postgres"}),
+        variables=(*COMMON, SERVER, DATABASE),
         rows=(
             ("Does anybody wait, or run out of anything?", _now(levels)),
             ("Locks", _locks(levels)),
@@ -41,11 +43,6 @@ def postgresql(levels: Levels) -> Dashboard:
             ("Limits that come slowly", _slow_limits(levels)),
         ),
     )
-
-
-def _used() -> str:
-    used, usable = (f"max by (target) (<postgresql.connection.{name}>{{{HERE}}})" for name in ("used", "usable"))
-    return share(used, usable)
 
 
 def _now(levels: Levels) -> tuple[Panel, ...]:
@@ -72,7 +69,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             width=6,
             unit="percentunit",
             steps=red_above(levels.connections),
-            queries=now(_used(), "{{target}}"),
+            queries=now(connections_taken(), "{{target}}"),
         ),
         stat(
             title="How near is wraparound?",
@@ -181,7 +178,7 @@ def _connections() -> tuple[Panel, ...]:
 
 def _slow_limits(levels: Levels) -> tuple[Panel, ...]:
     return (
-        graph(
+        narrow(
             title="How much of the ids is used up?",
             description="By database; vacuum gives them back.",
             steps=red_above(levels.ids),
@@ -189,13 +186,22 @@ def _slow_limits(levels: Levels) -> tuple[Panel, ...]:
                 f"max by (database, ids) (<postgresql.wraparound.utilization>{{{TENANT}}})", "{{database}} {{ids}}"
             ),
         ),
-        graph(
+        narrow(
             title="Who keeps vacuum from cleaning?",
             description="Transactions since the oldest whose sight a kind of holder keeps.",
             empty="nobody does",
             queries=over_time(f"max by (target, holder) (<postgresql.horizon.age>{{{HERE}}})", "{{target}} {{holder}}"),
         ),
-        graph(
+        narrow(
+            title="Why are checkpoints made?",
+            description="Checkpoints a minute: as planned (timed), or because max_wal_size was reached (requested).",
+            unit="cpm",
+            stacked=True,
+            queries=over_time(
+                rate("postgresql.checkpoint.count", "target, trigger", HERE, times="60 * "), "{{target}} {{trigger}}"
+            ),
+        ),
+        narrow(
             title="How large are the databases?",
             description="Estimated from the last vacuum or analyze of each relation.",
             stacked=True,

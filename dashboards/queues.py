@@ -9,8 +9,8 @@ from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
     BAD_BELOW_ONE,
+    COMMON,
     DATABASE,
-    ENVIRONMENT,
     SERVER,
     TENANT,
     YES_NO,
@@ -19,6 +19,7 @@ from .parts import (
     over_time,
     red_above,
     stat,
+    table,
 )
 
 narrow = partial(graph, width=6)
@@ -30,12 +31,14 @@ def queues(levels: Levels) -> Dashboard:
         uid="quaywatch-queues",
         title="Queues and crons",
         description="Do jobs, scheduled actions, mail and documents move, and which of them stand still?",
-        variables=(ENVIRONMENT, SERVER, DATABASE),
+        about=frozenset({"postgres"}),
+        variables=(*COMMON, SERVER, DATABASE),
         rows=(
             ("Does anything stand still?", _still(levels)),
             ("Jobs", _jobs(levels)),
             ("Crons", _crons(levels)),
-            ("Mail and documents", _messages()),
+            ("Mail and documents", _messages(levels)),
+            ("Orders and transfers", _orders(levels)),
         ),
     )
 
@@ -79,9 +82,17 @@ def _still(levels: Levels) -> tuple[Panel, ...]:
 
 def _jobs(levels: Levels) -> tuple[Panel, ...]:
     return (
-        narrow(
+        graph(
+            title="How deep are the queues?",
+            description="Jobs that are neither done nor cancelled.",
+            width=12,
+            stacked=True,
+            queries=over_time(f"sum by (database) (<odoo.queue.live>{{{TENANT}}})", "{{database}}"),
+        ),
+        graph(
             title="How many jobs are not done?",
-            description="Jobs that are neither done nor cancelled, by channel and state.",
+            description="The same by channel and state.",
+            width=12,
             stacked=True,
             empty="the queues are empty",
             when_fine=True,
@@ -90,7 +101,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 "{{database}} {{channel}} {{state}}",
             ),
         ),
-        narrow(
+        graph(
             title="How long do jobs wait, by channel?",
             description="Age of the oldest job that is due and still pending.",
             steps=red_above(levels.queue),
@@ -100,7 +111,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 f"max by (database, channel) (<odoo.queue.oldest.age>{{{TENANT}}})", "{{database}} {{channel}}"
             ),
         ),
-        narrow(
+        graph(
             title="How many jobs are done?",
             description="Jobs done within the last five minutes, by channel.",
             empty="no job was done",
@@ -109,7 +120,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 f"sum by (database, channel) (<odoo.queue.done.recent>{{{TENANT}}})", "{{database}} {{channel}}"
             ),
         ),
-        narrow(
+        graph(
             title="How many jobs failed lately?",
             description="Failed jobs that were started within the last hour, by channel.",
             empty="no job failed",
@@ -123,17 +134,42 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
 
 def _crons(levels: Levels) -> tuple[Panel, ...]:
     return (
-        narrow(
+        graph(
+            title="How late are the crons?",
+            description="How long ago the latest of the overdue scheduled actions should have run.",
+            steps=red_above(levels.cron),
+            empty="none is overdue",
+            when_fine=True,
+            queries=over_time(f"max by (database) (<odoo.cron.overdue.longest>{{{TENANT}}})", "{{database}}"),
+        ),
+        table(
+            title="Which crons are late?",
+            description="Overdue scheduled actions by name, the latest ones, and for how long.",
+            width=8,
+            height=7,
+            steps=red_above(levels.cron),
+            empty="none is overdue",
+            when_fine=True,
+            queries=now(f"sort_desc(max by (target, database, cron) (<odoo.cron.overdue.age>{{{TENANT}}}))"),
+        ),
+        graph(
             title="When did any cron run last?",
             description="Rises when all of a database's scheduled actions stand still.",
-            steps=red_above(levels.cron),
             queries=over_time(f"max by (database) (<odoo.cron.last_run.age>{{{TENANT}}})", "{{database}}"),
         ),
         narrow(
             title="Which databases skip their crons?",
             description="1 while Odoo runs no cron of a database since modules wait to be installed or upgraded.",
+            unit="none",
             steps=ANY_IS_BAD,
             queries=over_time(f"max by (database) (<odoo.cron.skipped>{{{TENANT}}})", "{{database}}"),
+        ),
+        narrow(
+            title="How many crons were switched off while they failed?",
+            description="By Odoo, after failing for days, or by somebody. Absent before Odoo 18.",
+            steps=ANY_IS_BAD,
+            empty="no Odoo here tells",
+            queries=over_time(f"sum by (database) (<odoo.cron.switched_off>{{{TENANT}}})", "{{database}}"),
         ),
         narrow(
             title="How many crons are switched off?",
@@ -148,18 +184,59 @@ def _crons(levels: Levels) -> tuple[Panel, ...]:
     )
 
 
-def _messages() -> tuple[Panel, ...]:
+def _messages(levels: Levels) -> tuple[Panel, ...]:
     return (
-        graph(
+        narrow(
             title="How much mail waits?",
             description="Mail to be sent and mail that failed.",
             queries=over_time(f"sum by (database, state) (<odoo.mail.backlog>{{{TENANT}}})", "{{database}} {{state}}"),
         ),
+        narrow(
+            title="How long does the oldest mail wait?",
+            description="Of the mail that is to be sent: customers get neither confirmations nor invoices.",
+            steps=red_above(levels.mail),
+            empty="no mail waits",
+            when_fine=True,
+            queries=over_time(
+                f'max by (database) (<odoo.mail.oldest.age>{{{TENANT}, state="outgoing"}})', "{{database}}"
+            ),
+        ),
+        narrow(
+            title="How many documents wait?",
+            description="Electronic documents to be sent or cancelled.",
+            empty="no Odoo here exchanges documents",
+            queries=over_time(f"sum by (database, state) (<odoo.edi.backlog>{{{TENANT}}})", "{{database}} {{state}}"),
+        ),
+        narrow(
+            title="How long does the oldest document wait?",
+            description="Of the electronic documents that are to be sent.",
+            steps=red_above(levels.documents),
+            empty="no document waits",
+            when_fine=True,
+            queries=over_time(
+                f'max by (database) (<odoo.edi.oldest.age>{{{TENANT}, state="to_send"}})', "{{database}}"
+            ),
+        ),
+    )
+
+
+def _orders(levels: Levels) -> tuple[Panel, ...]:
+    return (
         graph(
             title="How many confirmed orders lack a delivery?",
             description="Orders of goods confirmed within the last days for which nothing is to be moved.",
             steps=ANY_IS_BAD,
             queries=over_time(f"sum by (database) (<odoo.orders.without_delivery>{{{TENANT}}})", "{{database}}"),
+        ),
+        graph(
+            title="How long does the oldest of them lack it?",
+            description="Time since the oldest order without a delivery was confirmed.",
+            steps=red_above(levels.picking),
+            empty="every order has its delivery",
+            when_fine=True,
+            queries=over_time(
+                f"max by (database) (<odoo.orders.without_delivery.oldest.age>{{{TENANT}}})", "{{database}}"
+            ),
         ),
         graph(
             title="How many transfers are late?",

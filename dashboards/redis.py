@@ -8,7 +8,7 @@ from .builder import Dashboard, Panel, Query, Variable
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
-    ENVIRONMENT,
+    COMMON,
     HERE,
     graph,
     now,
@@ -30,7 +30,8 @@ def redis(levels: Levels) -> Dashboard:
         uid="quaywatch-redis",
         title="Redis",
         description="Is Redis full, slow or losing sessions?",
-        variables=(ENVIRONMENT, CACHE),
+        about=frozenset({"redis"}),
+        variables=(*COMMON, CACHE),
         rows=(
             ("Is it full, slow or losing anything?", _now(levels)),
             ("Memory", _memory()),

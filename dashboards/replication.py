@@ -8,7 +8,7 @@ from .builder import Dashboard, Panel, Query
 from .levels import Levels
 from .parts import (
     BAD_BELOW_ONE,
-    ENVIRONMENT,
+    COMMON,
     HERE,
     PLACE,
     SERVER,
@@ -23,6 +23,7 @@ from .parts import (
 )
 
 narrow = partial(graph, width=6)
+NO_ARCHIVE = "nothing is archived here"
 NO_BACKUP = "no target of kind backup is configured"
 
 
@@ -32,12 +33,14 @@ def replication(levels: Levels) -> Dashboard:
         uid="quaywatch-replication",
         title="Replication and recovery",
         description="If a server were lost now: how much would be lost with it, and could we come back?",
-        variables=(ENVIRONMENT, SERVER),
+        about=frozenset({"postgres", "backup"}),
+        variables=(*COMMON, SERVER),
         rows=(
             ("What would be lost now?", _now(levels)),
             ("Standbys", _standbys(levels)),
             ("Slots and log", _log(levels)),
-            ("Backups and restore tests", _backups(levels)),
+            ("Archive", _archive(levels)),
+            ("Backups and restore tests", _backups()),
         ),
     )
 
@@ -100,14 +103,16 @@ def _standbys(levels: Levels) -> tuple[Panel, ...]:
         narrow(
             title="How much is received and not replayed?",
             description="As the standby itself sees it.",
-            steps=red_above(levels.replica),
             queries=over_time(f"max by (target) (<postgresql.replication.replay.backlog>{{{HERE}}})", "{{target}}"),
         ),
         narrow(
             title="How many standbys stream?",
-            description="Receivers that are connected to each primary, and those that are expected.",
-            queries=over_time(
-                f'sum by (target) (<postgresql.replication.standbys>{{{HERE}, state="streaming"}})', "{{target}}"
+            description="Receivers that are connected to each primary, and those that are expected where that is told.",
+            queries=(
+                Query(
+                    f'sum by (target) (<postgresql.replication.standbys>{{{HERE}, state="streaming"}})', "{{target}}"
+                ),
+                Query(f"max by (target) (<postgresql.replication.standbys.expected>{{{HERE}}})", "{{target}} expected"),
             ),
         ),
     )
@@ -148,36 +153,89 @@ def _log(levels: Levels) -> tuple[Panel, ...]:
     )
 
 
-def _backups(levels: Levels) -> tuple[Panel, ...]:
+def _archive(levels: Levels) -> tuple[Panel, ...]:
+    return (
+        yes_or_no(
+            title="Does archiving work?",
+            description="Whether the last try to archive a file of the log succeeded.",
+            width=6,
+            height=7,
+            empty=NO_ARCHIVE,
+            queries=now(f"1 - max by (target) (<postgresql.archiver.failing>{{{HERE}}})", "{{target}}"),
+        ),
+        narrow(
+            title="How long does the log wait to be archived?",
+            description="Age of the oldest file that waits. Were the server lost now, it would be lost as well.",
+            steps=red_above(levels.archive),
+            empty="nothing waits, or nothing is archived",
+            when_fine=True,
+            queries=over_time(f"max by (target) (<postgresql.archiver.backlog.age>{{{HERE}}})", "{{target}}"),
+        ),
+        narrow(
+            title="How many files are archived, and how many tries fail?",
+            description="Files of the log a minute.",
+            unit="cpm",
+            empty=NO_ARCHIVE,
+            queries=(
+                Query(rate("postgresql.archiver.archived", "target", HERE, times="60 * "), "{{target}} archived"),
+                Query(rate("postgresql.archiver.failures", "target", HERE, times="60 * "), "{{target}} failed"),
+            ),
+        ),
+        yes_or_no(
+            title="Is the log that each slot needs still there?",
+            description="NO once it is lost, or may be at the next checkpoint: the slot's reader must be made anew.",
+            width=6,
+            height=7,
+            empty="no slot needs any",
+            queries=now(
+                "1 - max by (target, slot) "
+                f'(<postgresql.replication.slot.wal_status>{{{HERE}, status=~"unreserved|lost"}})',
+                "{{target}} {{slot}}",
+            ),
+        ),
+    )
+
+
+def _backups() -> tuple[Panel, ...]:
     return (
         yes_or_no(
             title="Are the backups sound?",
             description="Whether there is a newest backup, and its tool finds nothing wrong.",
-            width=6,
+            width=5,
             height=7,
             empty=NO_BACKUP,
             queries=now(f"min by (target, backup) (<quaywatch.backup.ok>{{{PLACE}}})", "{{target}} {{backup}}"),
         ),
-        narrow(
+        graph(
             title="How large are the backups?",
+            width=5,
             description="What the newest sound backup holds, restored.",
             empty=NO_BACKUP,
             queries=over_time(f"max by (backup, type) (<quaywatch.backup.size>{{{PLACE}}})", "{{backup}} {{type}}"),
         ),
         stat(
+            title="Of how many things was restoring tried?",
+            description="Things of which a restore test was ever told; 0 before the first.",
+            width=4,
+            height=7,
+            steps=BAD_BELOW_ONE,
+            empty="no restore tests are configured",
+            queries=now(f"max by (target) (<quaywatch.restore_test.known>{{{PLACE}}})", "{{target}}"),
+        ),
+        stat(
             title="Did the last restore test succeed?",
             description="Of each thing of which a restore test was ever told.",
-            width=6,
+            width=5,
             height=7,
             steps=BAD_BELOW_ONE,
             mappings=YES_NO,
             empty="no restore test was ever told of",
             queries=now(f"min by (target, backup) (<quaywatch.restore_test.ok>{{{PLACE}}})", "{{target}} {{backup}}"),
         ),
-        narrow(
+        graph(
             title="How long does it take to be back, and what is lost?",
+            width=5,
             description="Recovery time and recovery point that the last successful restore test achieved.",
-            steps=red_above(levels.recovery_point),
             empty="no restore test was ever told of",
             queries=(
                 Query(f"max by (backup) (<quaywatch.restore_test.duration>{{{PLACE}}})", "{{backup}} time"),

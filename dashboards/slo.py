@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from functools import partial
 
 from .builder import Dashboard, Panel
-from .levels import Levels, Promise
+from .levels import Levels
 from .parts import (
-    COUNTED,
-    ENVIRONMENT,
+    COMMON,
     FLOW,
     FLOW_TARGET,
-    GOOD,
+    NO_RULES,
     PLACE,
     PROBE,
     graph,
     now,
     over_time,
+    recorded,
     red_above,
     red_below,
     stat,
     table,
 )
 
-BURNS_FAST = 14.4
-"""Times the even pace at which a month's budget is gone in two days."""
+PERIOD = "30d"
+"""The time that a budget is for, as the rules have it."""
+FLOWS = "{{probe}} {{target}}"
 
 
 def slo(levels: Levels) -> Dashboard:
@@ -33,7 +34,8 @@ def slo(levels: Levels) -> Dashboard:
         uid="quaywatch-slo",
         title="SLO and error budget",
         description="Did we keep what we promised, and how much may still go wrong?",
-        variables=(ENVIRONMENT, FLOW_TARGET, PROBE),
+        about=frozenset({"flow", "http"}),
+        variables=(*COMMON, FLOW_TARGET, PROBE),
         rows=(
             ("Did we keep our promise?", _kept(levels)),
             ("How fast is the budget spent?", _pace(levels)),
@@ -42,111 +44,97 @@ def slo(levels: Levels) -> Dashboard:
     )
 
 
-def budget_left(levels: Levels, *, width: int, height: int) -> Panel:
-    """What is left of each flow's error budget over the time shown."""
+def budget_left(*, width: int, height: int) -> Panel:
+    """What is left of each flow's error budget."""
     return stat(
         title="How much error budget is left?",
-        description="Part of the failures allowed in the time shown that did not happen: 100 % is untouched, below 0"
-        " the promise is broken.",
+        description="Part of the failures allowed in 30 days that did not happen: 100 % is untouched, below 0 the"
+        " promise is broken.",
         width=width,
         height=height,
         unit="percentunit",
         steps=red_below(0.0),
-        queries=now(
-            _any(f"1 - {_failed(promise, '$__range')} / {promise.budget:g}" for promise in levels.flows),
-            "{{probe}} {{target}}",
-        ),
+        empty=NO_RULES,
+        queries=now(recorded(f"quaywatch:flow_budget_left:ratio{PERIOD}", FLOW), FLOWS),
     )
-
-
-def _any(expressions: Iterable[str]) -> str:
-    """PromQL for all of these, each of which is about other flows."""
-    return " or ".join(expressions)
-
-
-def _failed(promise: Promise, window: str) -> str:
-    """PromQL for the part of the runs that failed."""
-    bad, all_runs = (
-        f'sum by (target, probe) (increase(<quaywatch.probe.runs>{{{_of(promise)}, outcome=~"{outcomes}"}}[{window}]))'
-        for outcomes in ("failure", COUNTED)
-    )
-    return f"({bad} / ({all_runs} > 0))"
-
-
-def _of(promise: Promise) -> str:
-    return ", ".join(part for part in (FLOW, promise.matchers) if part)
 
 
 def _kept(levels: Levels) -> tuple[Panel, ...]:
     return (
-        stat(
+        _promised(
             title="How many runs did what users want?",
-            description="Part of the runs that succeeded in the time shown. Invalid, skipped and missed ones say"
-            " nothing of the system and do not count.",
-            unit="percentunit",
+            description="Part of the runs of 30 days that did not fail, of those that were to be.",
             width=8,
             steps=red_below(1 - min(promise.budget for promise in levels.flows)),
-            queries=now(_good("$__range", "target, probe"), "{{probe}} {{target}}"),
+            queries=now(recorded(f"quaywatch:flow_availability:ratio{PERIOD}", FLOW), FLOWS),
         ),
-        budget_left(levels, width=8, height=5),
-        stat(
-            title="How many requests did users get an answer to?",
-            description="Part of the requests at the edge that did not end with an error of the server.",
-            unit="percentunit",
+        budget_left(width=8, height=5),
+        _promised(
+            title="How much of each tier's budget is left?",
+            description="The budgets of all flows of a tier together.",
             width=8,
+            steps=red_below(0.0),
+            queries=now(recorded(f"quaywatch:tier_budget_left:ratio{PERIOD}", PLACE), "{{tier}}"),
+        ),
+        _promised(
+            title="How many requests did users get an answer to?",
+            description="Part of the requests of 30 days at the edge that did not end with an error of the server.",
+            width=6,
             steps=red_below(1 - levels.edge_budget),
-            queries=now(
-                "1 - (sum by (target) (increase(<traefik.entrypoint.requests>"
-                f'{{{PLACE}, code_class="5xx"}}[$__range])) or 0 * {_requests()}) / ({_requests()} > 0)',
-                "{{target}}",
-            ),
+            queries=now(_at_the_edge(f"1 - {recorded(f'quaywatch:edge_errors:ratio{PERIOD}', PLACE)}"), "{{target}}"),
+        ),
+        _promised(
+            title="How much budget is left at the edge?",
+            description="Part of the errors allowed in 30 days that did not happen.",
+            width=6,
+            steps=red_below(0.0),
+            queries=now(_at_the_edge(recorded(f"quaywatch:edge_budget_left:ratio{PERIOD}", PLACE)), "{{target}}"),
+        ),
+        _promised(
+            title="Were jobs done in time?",
+            description="Part of 30 days in which no due job waited longer than promised.",
+            width=6,
+            queries=now(f"min by (target) ({recorded(f'quaywatch:queue_on_time:ratio{PERIOD}', PLACE)})", "{{target}}"),
+        ),
+        _promised(
+            title="Would little enough have been lost?",
+            description="Part of 30 days in which each standby's data was as new as promised.",
+            width=6,
+            queries=now(recorded(f"quaywatch:recovery_in_point:ratio{PERIOD}", PLACE), "{{target}}"),
         ),
     )
 
 
-def _good(window: str, by: str) -> str:
-    good, all_runs = (
-        f'sum by ({by}) (increase(<quaywatch.probe.runs>{{{FLOW}, outcome=~"{outcomes}"}}[{window}]))'
-        for outcomes in (GOOD, COUNTED)
-    )
-    return f"{good} / ({all_runs} > 0)"
+_promised = partial(stat, unit="percentunit", empty=NO_RULES)
 
 
-def _requests() -> str:
-    return f"sum by (target) (increase(<traefik.entrypoint.requests>{{{PLACE}}}[$__range]))"
+def _at_the_edge(recording: str) -> str:
+    """PromQL for what is recorded of errors, and 1 where there was none to record."""
+    requests = f"sum by (environment, target) (increase(<traefik.entrypoint.requests>{{{PLACE}}}[$__range]))"
+    return f"max by (environment, target) ({recording}) or 0 * {requests} + 1"
 
 
 def _pace(levels: Levels) -> tuple[Panel, ...]:
     return (
         graph(
             title="How many times too fast is the budget spent?",
-            description="1 spends a budget evenly over its period; at the line a month's is gone in two days.",
+            description="Over a day: 1 spends it evenly over its period; at the line a month's is gone in ten days.",
             unit="none",
             width=12,
-            steps=red_above(BURNS_FAST),
-            queries=over_time(
-                _any(f"{_failed(promise, '1h')} / {promise.budget:g}" for promise in levels.flows),
-                "{{probe}} {{target}}",
-            ),
+            steps=red_above(levels.burning),
+            empty=NO_RULES,
+            queries=over_time(recorded("quaywatch:flow_burn_rate:ratio1d", FLOW), FLOWS),
         ),
         graph(
             title="How many runs are fast enough?",
-            description="Part of the successful runs of the last hour within the time that was promised.",
+            description="Part of the successful runs of 30 days within the time that was promised.",
             unit="percentunit",
             width=12,
-            queries=over_time(_any(_fast(levels)), "{{probe}} {{target}}"),
+            steps=red_below(min(promise.share for promise in levels.flows)),
+            empty=NO_RULES,
+            queries=over_time(recorded(f"quaywatch:flow_timely:ratio{PERIOD}", FLOW), FLOWS),
         ),
     )
-
-
-def _fast(levels: Levels) -> Iterator[str]:
-    for promise in levels.flows:
-        bound = "|".join((f"{promise.within:g}", f"{promise.within:.1f}"))
-        fast, done = (
-            f"sum by (target, probe) (increase(<quaywatch.probe.duration>_{part}[1h]))"
-            for part in (f'bucket{{{_of(promise)}, le=~"{bound}"}}', f"count{{{_of(promise)}}}")
-        )
-        yield f"{fast} / ({done} > 0)"
 
 
 def _where() -> tuple[Panel, ...]:

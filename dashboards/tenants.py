@@ -7,11 +7,13 @@ from functools import partial
 from .builder import Dashboard, Panel
 from .levels import Levels
 from .parts import (
+    COMMON,
     DATABASE,
-    ENVIRONMENT,
     HERE,
+    PLACE,
     SERVER,
     TENANT,
+    connections_taken,
     graph,
     now,
     over_time,
@@ -34,10 +36,11 @@ def tenants(levels: Levels) -> Dashboard:
         uid="quaywatch-tenants",
         title="Tenants",
         description="Which tenant takes what the others need, and how does one tenant fare?",
-        variables=(ENVIRONMENT, SERVER, DATABASE),
+        about=frozenset({"postgres"}),
+        variables=(*COMMON, SERVER, DATABASE),
         rows=(
             ("Is there a noisy neighbour?", _now(levels)),
-            ("The noisy ones, ranked", _ranked()),
+            ("The noisy ones, ranked", _ranked(levels)),
             ("The tenant that is chosen", _chosen(levels)),
         ),
     )
@@ -55,13 +58,13 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
         stat(
             title="How many tenants are there?",
             description="Databases that are visited one by one.",
-            width=6,
+            width=5,
             queries=now(f"max by (target) (<quaywatch.tenants>{{{HERE}}})", "{{target}}"),
         ),
         stat(
             title="Who has the most active sessions?",
             description="The largest part of a server's active sessions that one tenant has.",
-            width=9,
+            width=7,
             unit="percentunit",
             steps=red_above(levels.tenant),
             empty="no session is active",
@@ -69,9 +72,17 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             queries=now(f"topk(1, {of_all})", "{{database}} on {{target}}"),
         ),
         stat(
+            title="How many connections are taken?",
+            description="Of those that a server can give: when they run out, tenants take them from each other.",
+            width=5,
+            unit="percentunit",
+            steps=red_above(levels.connections),
+            queries=now(connections_taken(), "{{target}}"),
+        ),
+        stat(
             title="Who does the most?",
             description="The largest part of a server's transactions that one tenant commits.",
-            width=9,
+            width=7,
             unit="percentunit",
             queries=now(f"topk(1, {each} / on (target) group_left () ({every} > 0))", "{{database}} on {{target}}"),
         ),
@@ -82,8 +93,12 @@ def _top(expression: str) -> str:
     return f"topk({MOST}, {expression})"
 
 
-def _ranked() -> tuple[Panel, ...]:
+def _ranked(levels: Levels) -> tuple[Panel, ...]:
     by = "target, database"
+    errors, requests = (
+        f"sum by (target, router, host) (rate(<traefik.router.requests>{{{PLACE}{only}}}[$__rate_interval]))"
+        for only in (', code_class="5xx"', "")
+    )
     return (
         third(
             title="Who commits most?",
@@ -121,6 +136,16 @@ def _ranked() -> tuple[Panel, ...]:
             description="Bytes a second.",
             unit="Bps",
             queries=now(_top(rate("postgresql.temp.io", by, HERE))),
+        ),
+        table(
+            title="Whose users get errors?",
+            description="Part of the requests that end in a server's error, by the router and hosts at the edge, if the"
+            " edge counts by router.",
+            width=24,
+            unit="percentunit",
+            steps=red_above(levels.tenant_errors),
+            empty="no edge counts by router",
+            queries=now(_top(f"({errors} or 0 * {requests}) / ({requests} > 0)")),
         ),
     )
 

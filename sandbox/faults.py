@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from functools import partial
 from typing import Protocol
 
-from . import flow_faults, jobs
+from . import flow_faults, jobs, odoo_faults, postgres_faults
 from .cache import SandboxError, run
 from .host import require
 from .parts import postgres, redis
@@ -286,6 +286,10 @@ FAULTS: Mapping[str, Fault] = {
     "busy-workers": flow_faults.busy_workers,
     "swallow": flow_faults.swallow,
     "broken-printer": flow_faults.broken_printer,
+    "skipped-crons": odoo_faults.skipped_crons,
+    "stranded-order": odoo_faults.stranded_order,
+    "expiring-key": odoo_faults.expiring_key,
+    "failing-archive": postgres_faults.failing_archive,
 }
 
 

@@ -55,7 +55,7 @@ def asked(url: str, target: Json, now: float) -> list[Line]:
     expression = target["expr"]
     for variable, value in CHOSEN.items():
         expression = expression.replace(variable, value)
-    for name in ("environment", "target", "database", "probe"):
+    for name in ("job", "environment", "target", "database", "probe"):
         expression = expression.replace(f"${name}", ".*")
     times = {"time": now} if target["instant"] else {"start": now - 60 * MINUTES, "end": now, "step": 5}
     path = "query" if target["instant"] else "query_range"

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from alerts import Objectives
+from collections.abc import Sequence
+from typing import Final
+
+from alerts import Flow, Objectives
+from alerts.budget import BURNS
 from alerts.flows import promises
 from dashboards import Levels, Promise
 
-_WHOLE = 100.0
+_WHOLE: Final = 100.0
+_LATE: Final = 3.0
+"""Intervals after which `FlowNotMeasured` says that a flow has not run."""
+_TENANT_BURN: Final = 14.4
+"""The burn rate from which on `EdgeErrorsOfOneTenant` says that a tenant's users get errors."""
 
 
-def levels(objectives: Objectives) -> Levels:
-    """The levels of the dashboards for these objectives."""
+def levels(objectives: Objectives, flows: Sequence[Flow] = ()) -> Levels:
+    """The levels of the dashboards for these objectives, and for these flows if they are known."""
+    decided = list(promises(objectives.flows, flows)) or list(promises(objectives.flows, ()))
     causes, business, recovery = objectives.causes, objectives.business, objectives.recovery
     return Levels(
         flows=tuple(
-            Promise(one.matchers, one.objective.budget, one.objective.latency.within)
-            for one in promises(objectives.flows, ())
+            Promise(one.objective.budget, one.objective.latency.within, one.objective.latency.share / _WHOLE)
+            for one in decided
         ),
         edge_budget=objectives.edge.budget,
         edge_within=objectives.edge.latency.within,
         queue=objectives.queues.delay,
+        burning=BURNS[0][0],
+        late=_LATE,
         cron=business.cron,
+        mail=business.mail,
+        documents=business.edi,
+        picking=business.picking,
         recovery_point=recovery.point,
+        archive=causes.archive,
         backup=recovery.backup,
         restore_test=recovery.restore_test,
         certificate=objectives.certificates.renewed,
@@ -34,4 +49,5 @@ def levels(objectives: Objectives) -> Levels:
         ids=causes.ids / _WHOLE,
         redis=causes.redis / _WHOLE,
         tenant=causes.tenant / _WHOLE,
+        tenant_errors=_TENANT_BURN * objectives.edge.budget,
     )

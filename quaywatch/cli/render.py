@@ -81,6 +81,16 @@ def flows_of(settings: Settings) -> Iterator[alerts.Flow]:
             yield alerts.Flow(settings.environment, target, task.probe.name, task.every)
 
 
-def _dashboards(arguments: Namespace, _environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _dashboards(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    settings = settings_of(arguments.config, environ) if arguments.config else None
+    flows = list(flows_of(settings)) if settings else []
     objectives = load_record(arguments.slo or DEFAULTS, alerts.Objectives)
-    return dashboards.render(all_metrics(), prometheus_name, levels(objectives))
+    addresses = {name: value.rstrip("/") for name in ("runbooks", "agent") if (value := getattr(arguments, name))}
+    fit = _fit(settings, addresses) if settings else dashboards.Fit(addresses=addresses)
+    return dashboards.render(all_metrics(), prometheus_name, levels(objectives, flows), fit)
+
+
+def _fit(settings: Settings, addresses: Mapping[str, str]) -> dashboards.Fit:
+    about = {table.kind for table in settings.targets.values()} | ({"flow"} if any(settings.probes.values()) else set())
+    listens = {"agent": f"http://{settings.telemetry.http.listen}"} if settings.telemetry.http.listen.loopback else {}
+    return dashboards.Fit(environment=settings.environment, about=frozenset(about), addresses={**listens, **addresses})

@@ -27,6 +27,7 @@ ODOO_PASSWORD = "odoo"
 LINE = "127.0.0.2"
 """Where a standby finds its primary: an address that nobody else uses, so that this line alone can be cut."""
 _HOME = Path("/var/lib/postgresql")
+_NO_ARCHIVE = "archive-stop"
 _PASSWORD = "sandbox"
 # Durability costs time and buys nothing here; the rest is what a production server of Odoo would have.
 _SETTINGS = {
@@ -112,8 +113,14 @@ def prepare(_progress: object) -> None:
 
 
 def start(services: Services, _world: object, _progress: object) -> Postgres:
-    """Start the primary, its cluster made when there is none yet."""
-    return start_primary(services, PRIMARY, INSTALLED)
+    """Start the primary, its cluster made when there is none yet; it archives to nowhere, unless that is forbidden."""
+    settings = {"archive_mode": "on", "archive_command": f"test ! -e {_HOME / _NO_ARCHIVE}"}
+    return start_primary(services, PRIMARY, INSTALLED, settings)
+
+
+def archive_stop(services: Services) -> Path:
+    """The file that keeps the primary from archiving for as long as it is there."""
+    return services.state / PRIMARY / _NO_ARCHIVE
 
 
 def start_standby(services: Services, world: Replicated, _progress: object) -> Postgres:

@@ -46,12 +46,12 @@ class TestEach:
             other = SET[url.removeprefix("/d/")]
             kept = set(re.findall(r"\$\{(\w+):queryparam\}", link["url"]))
             shared = [one["name"] for one in dashboard["templating"]["list"] if one in other["templating"]["list"]]
-            assert kept == {"datasource", "environment", *shared}
+            assert kept == {"datasource", "job", "environment", *shared}
 
     def test_every_variable_is_used(self, dashboard: Json) -> None:
         """A choice that changes nothing is none."""
-        text = str([target["expr"] for panel in panels(dashboard) for target in panel["targets"]])
-        assert not [name for name in names_of(dashboard) - {"datasource"} if f"${name}" not in text]
+        text = str([[panel["targets"], panel["fieldConfig"]["defaults"]["links"]] for panel in panels(dashboard)])
+        assert not [name for name in names_of(dashboard) if f"${name}" not in text and f"${{{name}}}" not in text]
 
     def test_no_variable_is_used_that_is_not_there(self, dashboard: Json) -> None:
         """Grafana sends an unknown variable as it stands, and the panel stays empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -170,9 +171,67 @@ def test_rules_link_to_the_runbooks_where_they_are_published(capsys: pytest.Capt
     assert [link for link in links if not re.fullmatch(r"https://wiki\.example\.com/runbooks/\w+\.md", link)] == []
 
 
-def test_dashboards_take_no_configuration(good: str) -> None:
-    """They fit every one by their variables: an option that changed nothing would mislead."""
-    assert main(["dashboards", "-c", good]) == 2
+FLOWS = """
+environment: test
+installation: acme
+targets: {erp: {kind: odoo, url: "http://erp", database: erp, login: a, password: b}}
+probes: {login: {targets: [erp]}}
+telemetry: {http: {listen: "127.0.0.1:9999"}}
+"""
+EVERYBODYS = {"quaywatch-can-we-ship", "quaywatch-agent"}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "about"),
+    [
+        (CONFIGURATION, {"quaywatch-redis"}),
+        (FLOWS, {"quaywatch-flow", "quaywatch-slo"}),
+    ],
+    ids=["a Redis", "flows alone"],
+)
+def test_dashboards_fit_a_configuration(configuration: str, about: set[str], tmp_path: Path) -> None:
+    """What shows nothing of this installation is left out and linked from nowhere, and its environment is chosen."""
+    (tmp_path / "own.yaml").write_text(configuration)
+    assert main(["dashboards", "-c", str(tmp_path / "own.yaml"), "--out", str(tmp_path / "made")]) == 0
+    made = [json.loads(path.read_text()) for path in (tmp_path / "made").iterdir()]
+    assert {one["uid"] for one in made} == EVERYBODYS | about
+    for one in made:
+        chosen = {variable["name"]: variable["current"].get("value") for variable in one["templating"]["list"]}
+        assert chosen["environment"] == ["test"]
+        led = {link["url"].split("/")[2].split("?")[0] for link in one["links"]}
+        assert led == (EVERYBODYS | about) - {one["uid"]}
+
+
+def test_the_flows_own_promise_is_where_their_dashboards_turn_red(tmp_path: Path) -> None:
+    """Of the objectives those count that are for flows which the configuration runs."""
+    (tmp_path / "own.yaml").write_text(FLOWS)
+    (tmp_path / "slo.yaml").write_text("flows: {login: {availability: 80}, '*': {availability: 99.9}}")
+    argv = ["dashboards", "--slo", str(tmp_path / "slo.yaml"), "--out", str(tmp_path / "made")]
+    reds = []
+    for more in ([], ["-c", str(tmp_path / "own.yaml")]):
+        assert main([*argv, *more]) == 0
+        board = json.loads((tmp_path / "made" / "quaywatch-slo.json").read_text())
+        (panel,) = [one for one in board["panels"] if one["title"] == "How many runs did what users want?"]
+        reds.append(round(panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"], 6))
+    assert reds == [0.999, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("more", "agent", "runbooks"),
+    [
+        ([], "http://127.0.0.1:9999", "alerts/runbooks"),
+        (["--agent", "https://watch/", "--runbooks", "https://wiki/r/"], "https://watch", "https://wiki/r"),
+    ],
+)
+def test_a_flows_dashboard_leads_to_the_agent_and_the_runbooks(
+    more: list[str], agent: str, runbooks: str, tmp_path: Path
+) -> None:
+    """To where they are told to be; an agent on this machine is where its configuration lets it listen."""
+    (tmp_path / "own.yaml").write_text(FLOWS)
+    assert main(["dashboards", "-c", str(tmp_path / "own.yaml"), "--out", str(tmp_path), *more]) == 0
+    board = json.loads((tmp_path / "quaywatch-flow.json").read_text())
+    told = {one["name"]: one["query"] for one in board["templating"]["list"] if one["type"] == "textbox"}
+    assert told == {"agent": agent, "runbooks": runbooks}
 
 
 def test_every_place_of_the_grammar_can_be_completed() -> None:
