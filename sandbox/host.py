@@ -3,13 +3,16 @@
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .cache import SandboxError, cache_root, locked, run
 
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it has a name that nobody guesses
 _FORBID_STARTS = "#!/bin/sh\nexit 101\n"
 
 
@@ -66,3 +69,14 @@ def in_private_mounts(argv: Sequence[str], binds: Mapping[Path, Path]) -> tuple[
 def as_user(user: str, argv: Sequence[str]) -> tuple[str, ...]:
     """`argv`, run as `user` and nothing but `user`."""
     return ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *argv)
+
+
+@contextmanager
+def in_memory(prefix: str) -> Iterator[Path]:
+    """A new directory that is deleted with all that is in it, in memory where Linux has a place for that.
+
+    For clusters of hundreds of databases: on a disk their files take longer to make and to delete than to use.
+    """
+    place = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as directory:
+        yield Path(directory)

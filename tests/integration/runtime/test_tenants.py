@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ import pytest
 from quaywatch.contract import Series
 from quaywatch.runtime import catalogue
 from quaywatch.runtime.catalogue import LEASE_HELD, SCRAPE_SUCCESS, SNAPSHOT_AGE, TARGET_UP
+from sandbox.host import in_memory
 from sandbox.parts import postgres
 from sandbox.parts.postgres import Postgres, sql
 from sandbox.process import Services
@@ -37,21 +37,21 @@ SESSIONS = "select count(*) from pg_stat_activity where usename = 'quaywatch'"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """A cluster of its own with three hundred tenants, each with a queue of one job.
 
     It is deleted as a whole: to drop three hundred databases, or to write them out, takes longer than the test.
     """
-    services = Services(tmp_path_factory.mktemp("tenants"))
-    primary = postgres.start(services, None, None)
-    sql(primary, f"create database {TEMPLATE}")
-    sql(primary, f"{QUEUE_TABLE}; grant select on queue_job to quaywatch", TEMPLATE)
-    copy = f"create database runtime_tenant_%s template {TEMPLATE} strategy file_copy;"
-    sql(primary, "\n".join(copy % number for number in range(TENANTS)))
-    yield primary
-    services.kill(postgres.PRIMARY, signal.SIGQUIT)
-    services.stop_all()
-    shutil.rmtree(services.state)
+    with in_memory("quaywatch-tenants-") as state:
+        services = Services(state)
+        primary = postgres.start(services, None, None)
+        sql(primary, f"create database {TEMPLATE}")
+        sql(primary, f"{QUEUE_TABLE}; grant select on queue_job to quaywatch", TEMPLATE)
+        copy = f"create database runtime_tenant_%s template {TEMPLATE} strategy file_copy;"
+        sql(primary, "\n".join(copy % number for number in range(TENANTS)))
+        yield primary
+        services.kill(postgres.PRIMARY, signal.SIGQUIT)
+        services.stop_all()
 
 
 def tenant(name: str) -> bool:
