@@ -15,6 +15,7 @@ from quaywatch.errors import ConfigError, FaultError, WrongResultError
 from . import odoo_orders as orders
 from .odoo_checks import missing_rights, reachable_contact
 from .odoo_references import REFERENCES, resolve
+from .odoo_risks import TOUCHED
 from .odoo_risks import findings as risks_of
 
 RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}
@@ -40,6 +41,8 @@ class Wanted:
             "example": ["automation:12"],
         },
     )
+    touches: ClassVar[frozenset[str]] = TOUCHED
+    """The models of which an order makes or changes records."""
     ships: ClassVar[bool] = False
     """Whether the flow validates deliveries."""
 

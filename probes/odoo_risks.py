@@ -1,4 +1,4 @@
-"""What a probe's order can set off beside what the flow is for: automation rules, paid labels, mails about shipments.
+"""What a probe's records can set off beside what the flow is for: automation rules, paid labels, mails about shipments.
 
 Of server actions those count that an automation rule runs: one that only stands in a menu waits for a person. What
 modules do in code of their own, such as an EDI export, shows nowhere and is not found.
@@ -22,7 +22,7 @@ CARRIER: Final = "delivery.carrier"
 COMPANY: Final = "res.company"
 PARTNER: Final = "res.partner"
 TOUCHED: Final = frozenset({"sale.order", "sale.order.line", "stock.picking", "stock.move", "stock.move.line"})
-"""The models of which the flows make or change records."""
+"""The models of which an order makes or changes records."""
 WITHOUT_CONNECTOR: Final = frozenset({"fixed", "base_on_rule"})
 """Kinds of carriers that Odoo reckons by itself: nobody outside is asked, and nothing is paid for."""
 LOOK_EVERY: Final = 3600.0
@@ -34,11 +34,16 @@ _CARRIER_OF_PARTNER: Final = "property_delivery_carrier_id"
 
 
 class Wanted(Protocol):
-    """What of a flow's options says what its orders set off, and which of it is accepted."""
+    """What says of a flow what its records set off, and which of it is accepted."""
 
     @property
-    def partner(self) -> int | str:
-        """The customer: an id or a reference."""
+    def touches(self) -> frozenset[str]:
+        """The models of which it makes or changes records."""
+        ...
+
+    @property
+    def partner(self) -> int | str | None:
+        """The customer: an id or a reference; None when it is not known who is shipped to."""
         ...
 
     @property
@@ -76,12 +81,14 @@ class Look:
 
 
 async def look(odoo: Odoo, wanted: Wanted) -> Look:
-    """Everything that the orders of a flow can set off, as far as the probe's user or the janitor may see it.
+    """Everything that the records of a flow can set off, as far as the probe's user or the janitor may see it.
 
     Raises:
         TargetError: when Odoo does not answer.
     """
-    looks: list[tuple[str, Callable[[Odoo], Awaitable[list[Risk]]]]] = [(RULE, _automations)]
+    looks: list[tuple[str, Callable[[Odoo], Awaitable[list[Risk]]]]] = [
+        (RULE, lambda user: _automations(user, wanted.touches))
+    ]
     if wanted.ships:
         looks += [(CARRIER, lambda user: _carriers(user, wanted.partner)), (COMPANY, _mails)]
     risks: list[Risk] = []
@@ -105,10 +112,10 @@ async def _as_whoever_may(odoo: Odoo, reading: Callable[[Odoo], Awaitable[list[R
     return None
 
 
-async def _automations(odoo: Odoo) -> list[Risk]:
+async def _automations(odoo: Odoo, touches: frozenset[str]) -> list[Risk]:
     await odoo.fields(RULE)
     rows = await odoo.call(RULE, "search_read", [("active", "=", True)], fields=["name", "model_name", "trigger"])
-    ours = [row for row in rows if row["model_name"] in TOUCHED and row["trigger"] != _OF_OTHERS]
+    ours = [row for row in rows if row["model_name"] in touches and row["trigger"] != _OF_OTHERS]
     return [Risk(f"automation:{row['id']}", _of_rule(row)) for row in ours]
 
 
@@ -116,7 +123,11 @@ def _of_rule(row: Row) -> str:
     return f"the automation rule {row['name']!r} runs on {row['model_name']} ({row['trigger']})"
 
 
-async def _carriers(odoo: Odoo, partner: int | str) -> list[Risk]:
+async def _carriers(odoo: Odoo, partner: int | str | None) -> list[Risk]:
+    """The customer's carrier, if it is paid for; of a customer who is not known, any may be the one."""
+    if partner is None:
+        await odoo.fields(CARRIER)
+        return await _connectors(odoo, await odoo.call(CARRIER, "search", []))
     if _CARRIER_OF_PARTNER not in await odoo.fields(PARTNER):
         return []
     key = "id" if isinstance(partner, int) else "ref"
@@ -149,13 +160,16 @@ async def _mails(odoo: Odoo) -> list[Risk]:
 
 
 async def findings(odoo: Odoo, wanted: Wanted) -> AsyncIterator[str]:
-    """A sentence for each risk that the configuration does not accept, and for what could not be looked at."""
+    """A sentence for each risk that the configuration does not accept, and for what could not be looked at.
+
+    The latter only of a flow with orders or deliveries, which outsiders hear of: others need no right for it.
+    """
     seen = await look(odoo, wanted)
     for risk in _refused(seen.risks, wanted):
         yield f"{risk}; keep it from the probes' records, or accept it: accept_risks: [{risk.name}]"
-    for model in seen.unseen:
+    for model in seen.unseen if wanted.touches & TOUCHED else ():
         yield (
-            f"neither the probe's user nor a janitor may read {model}, so what of it the orders set off is not known:"
+            f"neither the probe's user nor a janitor may read {model}, so what of it they set off is not known:"
             " an administrator sees it with `quaywatch setup odoo`, which also gives the right to read it"
         )
 
@@ -182,28 +196,40 @@ def _require_accepted(risks: Iterable[Risk], wanted: Wanted) -> None:
         names = ", ".join(risk.name for risk in refused)
         what = "; ".join(map(str, refused))
         remedy = f"keep it from the probes' records, or accept it: accept_risks: [{names}]"
-        raise ConfigError(f"the probe's orders set off {what}", remedy=remedy)
+        raise ConfigError(f"the probe's records set off {what}", remedy=remedy)
 
 
 def harmless(run: Flow[Wants], *, monotonic: Callable[[], float] = time.monotonic) -> Flow[Wants]:
-    """The same flow, which does not start while its orders set off what the configuration does not accept.
+    """The same flow, under a `Guard` of its own."""
+    guard = Guard(monotonic)
+
+    @functools.wraps(run)
+    async def careful(odoo: Odoo, wanted: Wants, tx: Transaction) -> None:
+        await run(odoo, wanted, guard.over(tx, odoo, wanted))
+
+    return careful
+
+
+class Guard:
+    """Keeps a flow from starting while its records set off what the configuration does not accept.
 
     It is looked at in the first step: of the first run on a driver, then once in `LOOK_EVERY` seconds, and in each run
     while there is something to refuse.
     """
-    looked: WeakKeyDictionary[Odoo, float] = WeakKeyDictionary()
 
-    async def require(odoo: Odoo, wanted: Wants) -> None:
-        before = looked.get(odoo)
-        if before is None or monotonic() - before >= LOOK_EVERY:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._looked: WeakKeyDictionary[Odoo, float] = WeakKeyDictionary()
+
+    def over(self, tx: Transaction, odoo: Odoo, wanted: Wanted) -> Transaction:
+        """The same transaction, whose first step begins with the look."""
+        return _Guarded(tx, lambda: self._require(odoo, wanted))
+
+    async def _require(self, odoo: Odoo, wanted: Wanted) -> None:
+        before = self._looked.get(odoo)
+        if before is None or self._monotonic() - before >= LOOK_EVERY:
             _require_accepted((await look(odoo, wanted)).risks, wanted)
-            looked[odoo] = monotonic()
-
-    @functools.wraps(run)
-    async def careful(odoo: Odoo, wanted: Wants, tx: Transaction) -> None:
-        await run(odoo, wanted, _Guarded(tx, lambda: require(odoo, wanted)))
-
-    return careful
+            self._looked[odoo] = self._monotonic()
 
 
 class _Guarded:

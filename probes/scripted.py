@@ -20,7 +20,10 @@ from quaywatch.script import Act, Call, Flow, Step, UnknownValueError
 from . import scripted_acts as acts
 from . import scripted_sweep as sweeps
 from .odoo_checks import missing_rights
+from .odoo_risks import Guard
+from .odoo_risks import findings as risks_of
 from .scripted_answers import Reply, refuse, value_at
+from .scripted_risks import Touched, touched_by
 
 _UNANSWERED = (ConnectError, DeadlineError, ParseError)
 """Errors after which nobody knows whether the other side did what it was asked."""
@@ -33,6 +36,19 @@ class Options:
     """Nothing beside the flow itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class OdooOptions(Options):
+    """What beside the flow itself is to be said of one in Odoo."""
+
+    accept_risks: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "what the flow's records may set off all the same, by the names that `quaywatch check` prints",
+            "example": ["automation:12"],
+        },
+    )
+
+
 def probe_of(flow: Flow) -> Probe[Any, Options]:
     """The probe that carries out a flow; equal flows make equal probes."""
     return Probe(
@@ -40,7 +56,7 @@ def probe_of(flow: Flow) -> Probe[Any, Options]:
         flow=flow.name,
         transport=Transport.RPC if flow.kind is TargetKind.ODOO else Transport.HTTP,
         drives=flow.kind,
-        options=Options,
+        options=OdooOptions if flow.kind is TargetKind.ODOO else Options,
         steps=tuple(step.name for step in flow.steps),
         run=Run(flow),
         sweep=Sweep(flow),
@@ -54,14 +70,27 @@ class Run:
 
     flow: Flow
     clock: Callable[[], float] = time.time
+    guard: Guard = field(default_factory=Guard, compare=False, repr=False)
 
-    async def __call__(self, driver: Any, _options: Options, tx: Transaction) -> None:
-        """One run."""
+    async def __call__(self, driver: Any, options: Options, tx: Transaction) -> None:
+        """One run; in Odoo it does not start while its records set off what is not accepted.
+
+        Raises:
+            ConfigError: when they do.
+        """
+        if touched := _touched(self.flow, options):
+            tx = self.guard.over(tx, driver, touched)
         moment = datetime.fromtimestamp(self.clock(), UTC)
         run = _Running(self.flow, driver, tx, acts.first_values(self.flow.kind, tx.mark, moment))
         for step in self.flow.steps:
             async with tx.step(step.name):
                 await run.go(step)
+
+
+def _touched(flow: Flow, options: Options) -> Touched | None:
+    """What a flow in Odoo makes and changes; None where nothing is known of it."""
+    touched = touched_by(flow, options.accept_risks) if isinstance(options, OdooOptions) else None
+    return touched if touched and touched.touches else None
 
 
 @dataclass(slots=True)
@@ -134,12 +163,12 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Looks for models and fields that are not there, and for rights that are missing."""
+    """Looks for models and fields that are not there, for rights that are missing, and for what would be set off."""
 
     flow: Flow
 
-    async def __call__(self, odoo: Odoo, _options: Options) -> AsyncIterator[str]:
-        """A sentence for each thing that is missing."""
+    async def __call__(self, odoo: Odoo, options: Options) -> AsyncIterator[str]:
+        """A sentence for each thing that is missing, and for each risk that is not accepted."""
         for janitor in (False, True):
             needs = self._needs(janitor=janitor)
             user = odoo.janitor() if janitor else odoo
@@ -150,6 +179,9 @@ class Check:
             for model, rights in needs.items():
                 async for finding in self._findings(user, model, rights):
                     yield finding
+        if touched := _touched(self.flow, options):
+            async for finding in risks_of(odoo, touched):
+                yield finding
 
     async def _findings(self, user: Odoo, model: str, rights: list[str]) -> AsyncIterator[str]:
         try:

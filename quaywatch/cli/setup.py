@@ -12,6 +12,7 @@ from typing import Final
 from probes.odoo_placing import Wanted
 from probes.odoo_risks import look
 from probes.odoo_setup import JANITOR, Account, Flow, Preparation, Prepared, State, groups_of, prepare, records_of
+from probes.scripted import OdooOptions
 from quaywatch.config import Settings
 from quaywatch.config.tables import OdooTable
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
@@ -121,7 +122,7 @@ class _Setup:
 
     def _preparation(self) -> Preparation:
         partners, goods = records_of(self._flows)
-        sees = any(isinstance(options, Wanted) for _, options in self._flows)
+        sees = any(isinstance(options, Wanted | OdooOptions) for _, options in self._flows)
         groups, table = groups_of(self._flows), self._table
         accounts = [Account("the probe's user", table.login, self._password, groups, sees_rules=sees)]
         if table.janitor is not None:

@@ -11,6 +11,8 @@ import pytest_asyncio
 
 from probes import order_create, shipment_confirm
 from probes.odoo_risks import findings, look
+from probes.scripted import OdooOptions, probe_of
+from quaywatch.config import load_text
 from quaywatch.contract import Outcome, Reason
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.secret import Secret
@@ -22,6 +24,21 @@ from tests.integration.probes.support import address, marked, run_once
 PARTS = ("odoo14", "odoo19")
 INSTALLATION = "test-risks"
 BOTH = pytest.mark.parametrize("case", [(14, "xmlrpc"), (19, "json2")], indirect=True, ids=["14", "19"])
+
+
+DRAFT = """
+environment: test
+installation: test
+targets: {erp: {kind: odoo, url: "http://erp", database: a, login: l, password: p, janitor: {login: j, password: p}}}
+flows:
+  draft:
+    kind: odoo
+    steps:
+      - name: create
+        call: {model: sale.order, method: create, args: [{partner_id: %d, client_order_ref: "${mark}"}]}
+    sweep:
+      - {model: sale.order, field: client_order_ref, methods: [unlink], user: janitor}
+"""
 
 
 @pytest.fixture
@@ -67,6 +84,25 @@ async def test_a_rule_on_orders_stops_the_flow_until_it_is_accepted(
     finally:
         server.admin().call("base.automation", "unlink", [rule])
     assert (await run_once(driver, server, orders, installation=INSTALLATION)).outcome is Outcome.SUCCESS
+
+
+@BOTH
+async def test_a_flow_of_ones_own_is_kept_from_starting_as_well(
+    driver: OdooServer, server: Odoo, orders: order_create.Options
+) -> None:
+    """A rule on order lines concerns a flow that creates orders, whatever the configuration calls it."""
+    settings = load_text(DRAFT % orders.partner, "own.yaml", {}, {}, {}, probe_of)
+    probe = settings.flows["draft"]
+    rule = make_rule(server, "on_create", "sale.order.line")
+    try:
+        record = await run_once(driver, server, OdooOptions(), probe=probe, installation=INSTALLATION)
+        assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.CONFIG, "create")
+        assert f"accept_risks: [automation:{rule}]" in record.message
+        accepting = OdooOptions((f"automation:{rule}",))
+        record = await run_once(driver, server, accepting, probe=probe, installation=INSTALLATION)
+        assert (record.outcome, record.message) == (Outcome.SUCCESS, "")
+    finally:
+        server.admin().call("base.automation", "unlink", [rule])
 
 
 @BOTH

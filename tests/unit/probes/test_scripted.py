@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from opentelemetry.trace import NoOpTracer
 
-from probes.scripted import Run, probe_of
+from probes.odoo_risks import RULE, TOUCHED
+from probes.scripted import OdooOptions, Run, probe_of
 from probes.scripted_answers import Reply, refuse, same
+from probes.scripted_risks import touched_by
 from quaywatch.config import load_text
 from quaywatch.contract import Outcome, ProbeTask, Reason, SweepOrder, Swept, Target, TargetKind
 from quaywatch.errors import DeadlineError, FaultError, InternalError, VersionError, WrongResultError
@@ -122,12 +124,12 @@ def flow(text: str) -> Flow:
     return found[0]
 
 
-async def run(driver: Any, text: str) -> RunRecord:
+async def run(driver: Any, text: str, options: Any = None) -> RunRecord:
     """One run of a flow."""
     one = flow(text)
     probe = probe_of(one)
     return await run_probe(
-        ProbeTask(probe, None, every=60, deadline=5),
+        ProbeTask(probe, options, every=60, deadline=5),
         driver,
         target=Target("erp", one.kind),
         tick=MOMENT,
@@ -420,6 +422,65 @@ async def test_a_check_names_what_is_missing() -> None:
         "there is no model thing",
         "thing: the flow asks for the janitor, and the target has none",
     ]
+
+
+UNDO = "undo: {call: {model: note, method: unlink}}"
+
+
+@pytest.mark.parametrize(
+    ("step", "touches", "ships"),
+    [
+        ("call: {model: thing, method: search_count}", set(), False),
+        (f"call: {{model: thing, method: create}}, {UNDO}", {"thing", "note"}, False),
+        (f"call: {{model: stock.move, method: write}}, {UNDO}", {*TOUCHED, "note"}, False),
+        (f"call: {{model: stock.picking, method: button_validate}}, {UNDO}", {*TOUCHED, "note"}, True),
+        ("request: {method: POST, path: /cart}, undo: {request: {method: DELETE, path: /cart}}", set(), False),
+    ],
+)
+def test_what_a_flow_touches_is_what_its_calls_say(step: str, touches: set[str], *, ships: bool) -> None:
+    """Those that only read touch nothing; what a request does behind its address is not known."""
+    found = touched_by(flow(f"    kind: odoo\n    steps: [{{name: one, {step}}}]\n"), ())
+    assert (set(found.touches), found.ships) == (touches, ships)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "outcome", "made"),
+    [((), Outcome.INVALID, 0), (("automation:1",), Outcome.SUCCESS, 1)],
+)
+async def test_a_flow_whose_records_set_something_off_does_not_start(
+    accepted: tuple[str, ...], outcome: Outcome, made: int
+) -> None:
+    """Until the configuration accepts it by its name; `quaywatch check` names it."""
+    rule = {"id": 1, "active": True, "name": "Notify", "model_name": "thing", "trigger": "on_create"}
+    odoo = WithRules({"thing": {}, RULE: {1: rule}})
+    text = SWEPT.replace("METHOD", "action_archive")
+    record = await run(odoo, text, OdooOptions(accepted))
+    assert (record.outcome, len(odoo.tables["thing"])) == (outcome, made)
+    probe = probe_of(flow(text))
+    assert probe.check is not None
+    risks = [what async for what in probe.check(odoo, OdooOptions(accepted)) if "accept_risks" in what]
+    assert len(risks) == 1 - made
+    assert all("automation:1: the automation rule 'Notify' runs on thing" in risk for risk in risks)
+
+
+@dataclass
+class WithRules(Odoo):
+    """One that has automation rules and finds all of them, and whose user may do everything."""
+
+    async def version(self) -> int:
+        """The newest."""
+        return 19
+
+    async def call(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
+        """Every rule, whatever is asked."""
+        if model == RULE:
+            return list(self.tables[RULE].values())
+        if method == "has_access":
+            return True
+        return await super().call(model, method, *arguments, **keywords)
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 def test_equal_flows_make_equal_probes() -> None:
