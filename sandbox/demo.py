@@ -28,7 +28,7 @@ from sandbox.world import World, down, up
 RUNS_WANTED = 5
 FLOW = "order_create"
 TITLES = {"erp14": "Odoo 14", "erp19": "Odoo 19"}
-_OTHERS_EVERY, _BROWSER_EVERY = 20.0, 60.0
+_OTHERS_EVERY, _BROWSER_EVERY = 30.0, 60.0
 _SETTLE, _SWEPT = 15.0, 90.0
 _WARM = 180.0
 
@@ -136,7 +136,7 @@ def _passed(flow: Any) -> bool:
 def _welcome(world: World, watching: Agent) -> str:
     return f"""
 The agent watches PostgreSQL with a standby, Redis, Odoo 14 and Odoo 19, and orders from both Odoos every 5 s. It also
-reserves, prints, looks up, logs in and ships every 20 s, and orders from Odoo 19 in a browser every minute.
+reserves, prints, looks up, logs in and ships every 30 s, and orders from Odoo 19 in a browser every minute.
   status page      {watching.url}
   metrics          {watching.url}/metrics  and  {world.victoriametrics.url}/vmui
   alerts           {world.prometheus.url}/alerts  and  {world.alertmanager.url}
