@@ -47,8 +47,10 @@ def _validator(minor: str, kind: str, version: str) -> Draft202012Validator:
 @cache
 def _definitions(minor: str) -> Registry[Any]:
     empty: Registry[Any] = Registry()
-    contents: Resource[Any] = Resource.from_contents(_schema(minor, "_definitions"))
-    return empty.with_resource("_definitions.json", contents)
+    full: Registry[Any] = empty.with_resource(
+        "_definitions.json", Resource.from_contents(_schema(minor, "_definitions"))
+    )
+    return full
 
 
 def _schema(minor: str, name: str) -> Any:

@@ -184,8 +184,10 @@ def allowed(egress: list[Manifest]) -> Iterator[tuple[str, int]]:
 
 
 def configured(config: Any) -> Iterator[tuple[str, int]]:
-    """Namespace and port of everything that a configuration names."""
+    """Namespace and port of everything that a configuration names; a credential has the name of its kind."""
     usual = {"postgres": 5432, "redis": 6379}
+    for kind, credential in config.get("discovery", {}).get("credentials", {}).items():
+        yield from ((namespace, usual[kind]) for namespace in credential["namespaces"])
     for target in config["targets"].values():
         host = target.get("host") or urlsplit(target["url"]).hostname
         yield host.split(".")[1], target.get("port") or usual.get(target["kind"]) or urlsplit(target["url"]).port

@@ -6,6 +6,9 @@
 {{- /* The restricted profile forbids the user namespaces that Chromium's own sandbox is made of. */}}
 {{- $_ := set $ours "browser" (dict "sandbox" false "dev_shm" true) }}
 {{- end }}
+{{- if eq .Values.mode "daemonset" }}
+{{- $_ := set $ours "discovery" (dict "node" "${env:NODE_NAME}") }}
+{{- end }}
 {{- if and (ne .Values.mode "sidecar") (not (hasKey .Values.config "lease")) }}
 {{- $_ := set $ours "lease" (dict "kubernetes" (dict "name" (include "quaywatch.fullname" .))) }}
 {{- end }}
@@ -18,6 +21,11 @@
 {{- if and (kindIs "map" $lease) (hasKey $lease "kubernetes") }}
 {{- default "quaywatch" (default dict $lease.kubernetes).name }}
 {{- end }}
+{{- end }}
+
+{{/* Not empty when the agents look for the pods of their node. */}}
+{{- define "quaywatch.discovers" -}}
+{{- if (include "quaywatch.config" . | fromYaml).discovery }}yes{{ end }}
 {{- end }}
 
 {{- define "quaywatch.port" -}}

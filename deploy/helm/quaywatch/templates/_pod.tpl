@@ -158,5 +158,5 @@ volumeMounts:
 
 {{/* Not empty when the configuration makes the agent ask the Kubernetes API. */}}
 {{- define "quaywatch.asksTheApi" -}}
-{{- if include "quaywatch.leaseName" . }}yes{{ end }}
+{{- if or (include "quaywatch.leaseName" .) (include "quaywatch.discovers" .) }}yes{{ end }}
 {{- end }}
