@@ -222,6 +222,40 @@ def _limit(world: World, size: int) -> None:
 
 
 @contextmanager
+def evictions(world: World, target: str | None = None) -> Iterator[str]:
+    """A Redis at its limit that throws keys out which were to live for another hour."""
+    _no(target)
+    before, filled = _evicted(world), list[str]()
+    try:
+        while _evicted(world) == before:
+            filled.append(f"{_FILLING}:{len(filled)}")
+            redis.command(world.redis, "SET", filled[-1], _CHUNK, "EX", "3600")
+        yield f"Redis threw out {_evicted(world) - before} keys before their time"
+    finally:
+        redis.command(world.redis, "UNLINK", _FILLING, *filled)
+
+
+def _evicted(world: World) -> int:
+    return int(redis.info(world.redis, "stats")["evicted_keys"])
+
+
+@contextmanager
+def deadlock(world: World, target: str | None = None) -> Iterator[str]:
+    """Two sessions that waited for each other, until PostgreSQL ended one of them."""
+    database = target or "odoo14"
+    ended = f"select deadlocks from pg_stat_database where datname = '{database}'"
+    before = sql(world.postgres, ended)
+    with ExitStack() as sessions:
+        for mine, theirs in ((1, 2), (2, 1)):
+            steps = (
+                f"begin; select pg_advisory_lock({mine}), pg_sleep(0.3); select pg_advisory_lock({theirs}); rollback;"
+            )
+            sessions.enter_context(postgres.session(world.postgres, steps, database, _HOLDER))
+        _await(lambda: sql(world.postgres, ended) != before, "nobody was ended")
+    yield f"two sessions of {database} deadlocked"
+
+
+@contextmanager
 def queue_stall(world: World, target: str | None = None, *, count: int = 25, age: float = 1800) -> Iterator[str]:
     """Jobs that have been due for `age` seconds and that no runner takes up."""
     database = target or "odoo14"
@@ -274,6 +308,8 @@ FAULTS: Mapping[str, Fault] = {
     "stop-odoo": stop_odoo,
     "freeze": freeze,
     "fill-redis": fill_redis,
+    "evictions": evictions,
+    "deadlock": deadlock,
     "queue-stall": queue_stall,
     "black-hole": black_hole,
     "customer-lock": flow_faults.customer_lock,
@@ -287,6 +323,7 @@ FAULTS: Mapping[str, Fault] = {
     "swallow": flow_faults.swallow,
     "broken-printer": flow_faults.broken_printer,
     "skipped-crons": odoo_faults.skipped_crons,
+    "cron-off": odoo_faults.cron_off,
     "stranded-order": odoo_faults.stranded_order,
     "expiring-key": odoo_faults.expiring_key,
     "failing-archive": postgres_faults.failing_archive,

@@ -30,6 +30,14 @@ insert into mail_mail (id, mail_message_id, state, create_date) values ({_FAR}, 
 insert into account_edi_document (id, move_id, edi_format_id, state, create_date, write_date)
 values ({_FAR}, {_FAR}, {_FAR}, 'to_send', {_NOW} - {_LATE}, {_NOW} - {_LATE});
 """
+_SWITCHED_ON = f"delete from ir_cron where id = {_FAR} + 1"
+_SWITCHED_OFF = f"""
+set session_replication_role = replica;
+{_SWITCHED_ON};
+insert into ir_cron (id, ir_actions_server_id, cron_name, user_id, active, interval_number, interval_type, priority,
+                     numbercall, doall, nextcall, lastcall)
+values ({_FAR} + 1, 0, 'Nobody misses it', 1, false, 1, 'hours', 5, -1, false, {_NOW}, {_NOW} - {_LATE});
+"""
 _MOVES = f"""
 select m.id, m.state, o.id as order_id, o.date_order
   from stock_move m join sale_order_line l on l.id = m.sale_line_id join sale_order o on o.id = l.order_id
@@ -69,6 +77,17 @@ def skipped_crons(world: World, target: str | None = None) -> Iterator[str]:
         yield "Odoo 14 runs no cron, and what they send has waited for two hours"
     finally:
         sql(world.postgres, _UNSKIPPED, "odoo14")
+
+
+@contextmanager
+def cron_off(world: World, target: str | None = None) -> Iterator[str]:
+    """A cron of Odoo 14 that ran until two hours ago and is switched off now."""
+    _no(target)
+    sql(world.postgres, _SWITCHED_OFF, "odoo14")
+    try:
+        yield "a cron of Odoo 14 is switched off"
+    finally:
+        sql(world.postgres, _SWITCHED_ON, "odoo14")
 
 
 @contextmanager

@@ -25,8 +25,8 @@ def test_a_part_brings_what_it_needs() -> None:
 
 
 def test_no_name_means_everything() -> None:
-    """Without names all parts are meant."""
-    assert with_needs([]) == list(PARTS)
+    """Without names all parts are meant, but for those that stand aside."""
+    assert with_needs([]) == [name for name in PARTS if name != "kubernetes"]
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones() -> None:
@@ -75,7 +75,7 @@ def test_a_fault_that_strikes_a_part_wants_one_that_exists(tmp_path: Path, name:
         pass
 
 
-@pytest.mark.parametrize("name", ["lag", "cut-standby", "silent-line", "fill-redis"])
+@pytest.mark.parametrize("name", ["lag", "cut-standby", "silent-line", "fill-redis", "evictions", "cron-off"])
 def test_a_fault_that_strikes_one_thing_takes_no_target(tmp_path: Path, name: str) -> None:
     """A target that would be ignored is refused."""
     with pytest.raises(SandboxError, match="no meaning"), FAULTS[name](World(state=tmp_path), "redis"):
