@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,11 +35,12 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
         ConfigError: when a file is wrong, or Alertmanager is not there or refuses the configuration.
     """
     configuration = _configuration(arguments.file)
-    program = arguments.alertmanager or _program(environ)
+    program = arguments.alertmanager.absolute() if arguments.alertmanager else _program(environ)
     files = {path: _cases(path, configuration) for path in arguments.cases}
     played = [(path, title) for path, cases in files.items() for title in cases.cases]
     try:
-        results = asyncio.run(_play(program, configuration, [files[path] for path in files], arguments.speed))
+        with _terminated_as_interrupted():
+            results = asyncio.run(_play(program, configuration, list(files.values()), arguments.speed))
     except TrialError as error:
         raise ConfigError(f"{arguments.file}: {error}") from error
     for (path, title), differences in zip(played, results, strict=True):
@@ -45,6 +48,16 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     failed = sum(map(bool, results))
     console.say(f"cases: {len(results)}, failed: {failed}", "bad" if failed else "good")
     return 1 if failed else 0
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end everything as Ctrl-C does, so that no Alertmanager of ours outlives us."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _configuration(path: Path) -> _Configuration:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psutil
 import pytest
 import yaml
 
@@ -20,12 +22,13 @@ from alerts.alertmanager.windows import DAYS
 from quaywatch.cli import main
 from quaywatch.config import load_record
 from sandbox.parts.alertmanager import runnable
+from sandbox.process import until
 
 ROOM = Path(alerts.__file__).parent / "alertmanager"
 CONFIGURATION = ROOM / "alertmanager.yml"
 EXAMPLE = ROOM / "example"
 SPEED = 60.0
-AT_ONCE = 12
+AT_ONCE = 16
 PAGE = {"alertname": "TargetDown", "severity": "page", "service": "odoo", "team": "platform", "environment": "prod"}
 TARGETS = {name: {**PAGE, "target": name} for name in ("weekly", "once", "weekly-later", "once-later")}
 
@@ -158,6 +161,23 @@ def test_the_command_says_which_case_does_not_hold_and_where(
         f"{file}:13: {case}.inhibited.lock: inhibited by flow is expected, and it is by nothing",
         "cases: 2, failed: 1",
     ]
+
+
+def test_a_command_that_is_ended_leaves_no_alertmanager(program: Path, tmp_path: Path) -> None:
+    """SIGTERM ends it as Ctrl-C does."""
+    file = tmp_path / "cases.yaml"
+    file.write_text(WRONG)
+    argv = ("alertmanager", "test", str(file), "-f", str(CONFIGURATION), "--alertmanager", str(program), "--speed", "1")
+    command = f"import sys; from quaywatch.cli import main; sys.exit(main({argv!r}))"
+    running = psutil.Popen([sys.executable, "-c", command])
+    try:
+        assert until(lambda: len(running.children()) == 2, within=60)
+        children = running.children()
+    finally:
+        running.terminate()
+        ended = running.wait(30)
+    assert ended == 130
+    assert [child for child in children if child.is_running()] == []
 
 
 def test_a_configuration_that_alertmanager_refuses_is_told_in_its_own_words(
