@@ -131,6 +131,7 @@ _SETTINGS: Mapping[str, Values] = {
     },
 }
 """What has to be switched on for the keys that begin so to matter."""
+_NOTHING = "nothing"
 _PEERS: list[Values] = [{"podSelector": {}}]
 _OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more"}}
 _OTHER: Mapping[str, Any] = {
@@ -192,7 +193,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
     They are the parts of one chart, each under a name of its own, since Helm takes a while to begin.
     """
-    changes = {prefix: (prefix, Values()) for prefix in _SETTINGS}
+    changes = {prefix: (prefix, Values()) for prefix in _SETTINGS} | {_NOTHING: ("", Values())}
     for key, _ in keys(USUAL):
         prefix = switched_on(key)
         value = reduce(getitem, key.split("."), merged(USUAL, LEAST, _EVERYTHING, _SETTINGS[prefix]))
@@ -214,7 +215,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 def _by_key(rendered: str, aliases: Mapping[str, str]) -> Mapping[str, str]:
     """The manifests of each part, without its name and without the checksum, which differs by the name."""
     found: dict[str, list[str]] = {alias: [] for alias in aliases.values()}
-    for document in rendered.split("\n---\n"):
+    for document in rendered.removeprefix("---\n").split("\n---\n"):
         named = re.search(r"^# Source: umbrella/charts/(part\d+x)/", document, re.MULTILINE)
         assert named, document[:300]
         text = document.replace(named[1], "part")
@@ -227,3 +228,8 @@ def test_every_value_does_something(key: str, variants: Mapping[str, str]) -> No
     """With another value for a key, something else is rendered."""
     assert variants[switched_on(key)]
     assert variants[key] != variants[switched_on(key)]
+
+
+def test_a_value_that_does_nothing_would_be_found(variants: Mapping[str, str]) -> None:
+    """The same values under another name render the same."""
+    assert variants[_NOTHING] == variants[""]
