@@ -34,6 +34,7 @@ class Case:
         happens: in the order of time.
         told: the receivers, and what they are told of; all others are told of nothing.
         resolved: likewise, what they are told is over; not looked at if unset.
+        times: the receivers, and how often they are told of something at least.
         inhibited: the alerts that are inhibited at the end, and by which; all others are not.
         muted: the alerts that are muted at the end, and by which time intervals; all others are not.
         open: the time intervals that it is meant to be in; it is in no other one.
@@ -45,6 +46,7 @@ class Case:
     happens: tuple[Event, ...]
     told: Named = field(default_factory=dict)
     resolved: Named | None = None
+    times: Mapping[str, int] = field(default_factory=dict)
     inhibited: Named = field(default_factory=dict)
     muted: Named = field(default_factory=dict)
     open: tuple[str, ...] = ()
@@ -108,7 +110,7 @@ def interval_names(configuration: Mapping[str, Any]) -> list[str]:
 
 
 def _receivers(case: Case) -> Iterator[tuple[Key, str]]:
-    for key, table in (("told", case.told), ("resolved", case.resolved or {})):
+    for key, table in (("told", case.told), ("resolved", case.resolved or {}), ("times", case.times)):
         yield from (((key, name), name) for name in table)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ class _Names:
 
 @dataclass(slots=True)
 class _Desk:
-    """What the receivers were told: by status, the alerts of each."""
+    """What the receivers were told: by status the alerts of each, and how often each."""
 
     receivers: Sequence[str]
     names: _Names
@@ -87,9 +87,11 @@ class _Desk:
     told: dict[str, defaultdict[str, set[str]]] = field(
         default_factory=lambda: {"firing": defaultdict(set), "resolved": defaultdict(set)}
     )
+    times: Counter[str] = field(default_factory=Counter)
 
     async def take(self, request: web.Request) -> web.Response:
         receiver = self.receivers[int(request.match_info["number"])]
+        self.times[receiver] += 1
         for alert in (await request.json())["alerts"]:
             self.told[alert["status"]][receiver].add(self.names.of(alert))
         return web.Response()
@@ -226,6 +228,9 @@ def _told(case: Case, desk: _Desk) -> Iterator[Difference]:
     yield from _compared("told", case.told, desk.told["firing"], "told of", "it was told of")
     if case.resolved is not None:
         yield from _compared("resolved", case.resolved, desk.told["resolved"], "told of the end of", "it was told of")
+    for name, least in case.times.items():
+        if desk.times[name] < least:
+            yield ("times", name), f"told {least} times is expected, and it was told {desk.times[name]} times"
 
 
 def _inhibited(case: Case, states: Sequence[Mapping[str, Any]], names: _Names) -> Iterator[Difference]:
