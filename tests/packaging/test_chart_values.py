@@ -218,7 +218,7 @@ def _by_key(rendered: str, aliases: Mapping[str, str]) -> Mapping[str, str]:
     for document in rendered.removeprefix("---\n").split("\n---\n"):
         named = re.search(r"^# Source: umbrella/charts/(part\d+x)/", document, re.MULTILINE)
         assert named, document[:300]
-        text = document.replace(named[1], "part")
+        text = document.strip().replace(named[1], "part")
         found[named[1]].append(re.sub(r"checksum/config: [0-9a-f]{64}", "", text))
     return {key: "\n".join(sorted(found[alias])) for key, alias in aliases.items()}
 
