@@ -81,9 +81,9 @@ def mirror() -> str:
     raise SandboxError(f"no mirror of Debian {release} main in this machine's apt sources")
 
 
-def source_line(suite: str) -> str:
-    """One line of a sources.list that names `suite` on this machine's mirror."""
-    return f"deb [signed-by={KEYRING}] {mirror()} {suite} main"
+def source_line(suite: str, kind: str = "deb") -> str:
+    """One line of a sources.list that names `suite` on this machine's mirror: its packages, or their sources."""
+    return f"{kind} [signed-by={KEYRING}] {mirror()} {suite} main"
 
 
 def fetch_deb(package: str, suite: str, into: Path) -> Path:
@@ -103,16 +103,31 @@ def fetch_deb(package: str, suite: str, into: Path) -> Path:
     return into
 
 
-def _private_apt(suite: str) -> list[str]:
+def fetch_source(package: str, suite: str, into: Path) -> Path:
+    """Unpack the source of `package` in a Debian suite into `into`, without Debian's changes; returns `into`."""
+    into.mkdir(parents=True, exist_ok=True)
+    options = _private_apt(suite, "deb-src")
+    with locked(cache_root() / "locks" / f"source-{suite}-{package}"):
+        archives = cache_root() / "sources" / suite / package
+        shutil.rmtree(archives, ignore_errors=True)
+        archives.mkdir(parents=True)
+        run("apt-get", *options, "source", "--download-only", "--only-source", package, cwd=archives)
+        run("tar", "-x", "--strip-components=1", "-f", next(archives.glob("*.orig.tar.*")), "-C", into)
+        shutil.rmtree(archives)
+    return into
+
+
+def _private_apt(suite: str, kind: str = "deb") -> list[str]:
     """The options that make apt use lists of `suite` in the cache, fetched if they are not there."""
-    home = built("apt", f"{suite}-1", lambda part: _update(part, suite))
+    name = "apt" if kind == "deb" else "apt-source"
+    home = built(name, f"{suite}-1", lambda part: _update(part, suite, kind))
     return _apt_options(home)
 
 
-def _update(home: Path, suite: str) -> None:
+def _update(home: Path, suite: str, kind: str) -> None:
     (home / "lists" / "partial").mkdir(parents=True)
     (home / "archives" / "partial").mkdir(parents=True)
-    (home / "sources.list").write_text(source_line(suite) + "\n")
+    (home / "sources.list").write_text(source_line(suite, kind) + "\n")
     run("apt-get", *_apt_options(home), "update")
 
 

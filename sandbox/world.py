@@ -22,6 +22,7 @@ from .cache import SandboxError, locked
 from .parts import (
     alertmanager,
     collector,
+    kubernetes,
     odoo,
     postgres,
     prometheus,
@@ -33,6 +34,7 @@ from .parts import (
 )
 from .parts.alertmanager import Alertmanager
 from .parts.collector import Collector
+from .parts.kubernetes import Kubernetes
 from .parts.odoo import Odoo
 from .parts.postgres import Postgres
 from .parts.prometheus import Prometheus
@@ -149,6 +151,11 @@ class World:
         """The scraper of what is pulled, and the evaluator of rules."""
         return self._get("prometheus", Prometheus)
 
+    @property
+    def kubernetes(self) -> Kubernetes:
+        """An API server of Kubernetes, with no node behind it."""
+        return self._get("kubernetes", Kubernetes)
+
     def __contains__(self, name: str) -> bool:
         return name in self.endpoints
 
@@ -167,6 +174,8 @@ class Part:
     prepare: Callable[[Progress], None]
     start: Callable[[Services, World, Progress], object]
     needs: tuple[str, ...] = ()
+    aside: bool = False
+    """Whether it is started only when it is named."""
 
 
 def _odoo(edition: odoo.Edition) -> Part:
@@ -220,13 +229,14 @@ PARTS: Mapping[str, Part] = {
         start=prometheus.start,
         needs=("alertmanager",),
     ),
+    "kubernetes": Part(endpoint=Kubernetes, prepare=kubernetes.prepare, start=kubernetes.start, aside=True),
 }
 
 
 def with_needs(names: Iterable[str]) -> list[str]:
-    """These parts and all they need, in the order of `PARTS`; all parts when none is named."""
+    """These parts and all they need, in the order of `PARTS`; when none is named, all that do not stand aside."""
     wanted: set[str] = set()
-    pending = list(names) or list(PARTS)
+    pending = list(names) or [name for name, part in PARTS.items() if not part.aside]
     while pending:
         name = pending.pop()
         if name not in PARTS:
