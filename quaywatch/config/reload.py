@@ -5,6 +5,7 @@ The contents are compared, not the times of change: a mounted ConfigMap or Secre
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -77,11 +78,11 @@ async def follow(
         every: seconds between two looks at the files.
     """
     while True:
-        if not await wait(every) and not reloader.changed():
+        if not await wait(every) and not await asyncio.to_thread(reloader.changed):
             continue
         before = reloader.settings
         try:
-            await apply(reloader.reload())
+            await apply(await asyncio.to_thread(reloader.reload))  # a thousand targets take a second to read
         except ConfigError as error:
             reloader.settings = before
             report(error)

@@ -21,6 +21,9 @@ _HEADERS: Final = {"Content-Type": "text/xml"}
 _DOCUMENT_TYPE: Final = b"<!DOCTYPE"
 _APPLICATION_ERROR, _WARNING, _ACCESS_DENIED, _ACCESS_ERROR = 1, 2, 3, 4
 """Odoo's fault codes."""
+_LONG: Final = 128 * 1024
+"""Bytes of an answer that take some 10 ms to read. The longest that is taken takes a second or two, in Python's own
+code, which lets other threads go on."""
 _NOTHING: Final = "cannot marshal None"
 """Odoo could not send the None that a method returned: the work is done and committed."""
 
@@ -97,7 +100,7 @@ class XmlRpc:
         answer = await self._http.post(f"/xmlrpc/2/{service}", body, _HEADERS)
         refuse_status(answer, self._where)
         try:
-            return _unmarshalled(answer.body, self._where)
+            return await _read(answer.body, self._where)
         except xmlrpc.client.Fault as error:
             if error.faultCode == _APPLICATION_ERROR and _NOTHING in last_line(str(error.faultString)):
                 return None
@@ -120,6 +123,13 @@ def _marshalled(method: str, parameters: tuple[Any, ...]) -> bytes:
         return xmlrpc.client.dumps(parameters, method, allow_none=True).encode()
     except (TypeError, OverflowError, UnicodeEncodeError) as error:
         raise InternalError(f"XML-RPC cannot express an argument: {type(error).__name__}") from error
+
+
+async def _read(body: bytes, where: str) -> Any:
+    """What an answer says; a long one is read beside the event loop."""
+    if len(body) < _LONG:
+        return _unmarshalled(body, where)
+    return await asyncio.to_thread(_unmarshalled, body, where)
 
 
 def _unmarshalled(body: bytes, where: str) -> Any:
