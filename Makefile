@@ -3,8 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DIST   ?= dist
 
-.PHONY: help install check fix test demo bench bench-probes soak tenants pictures locks wheel image clean
+VERSION  = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' quaywatch/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
+# The health check is no part of OCI's own format, which the builders other than Docker choose.
+BUILD_IMAGE = $(BUILDER) build $(if $(filter docker,$(notdir $(BUILDER))),,--format docker) \
+  $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
+
+.PHONY: help install check fix test demo bench bench-probes soak tenants pictures locks wheel image release clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -51,10 +59,19 @@ pictures: install ## the dashboards' pictures in docs/, of what a sandbox that r
 	$(BIN)/python -m sandbox.pictures
 
 wheel: install ## the wheel, in dist/
-	rm -rf dist && $(BIN)/hatchling build -t wheel
+	rm -rf $(DIST) && $(BIN)/hatchling build -t wheel -d $(DIST)
 
-image: wheel ## the image quaywatch:VERSION, with whichever builder is there
-	$$(command -v docker || command -v podman || command -v buildah) build -t quaywatch:$$($(BIN)/quaywatch --version | cut -d ' ' -f 2) .
+image: DIST := dist
+image: wheel ## both images, quaywatch:VERSION and quaywatch:VERSION-browser; BASE=NAME@sha256:... is another base
+	$(BUILD_IMAGE) --target agent --tag quaywatch:$(VERSION) .
+	$(BUILD_IMAGE) --target browser --tag quaywatch:$(VERSION)-browser .
+
+release: wheel ## wheel, sources, locks and their signed checksums, in dist/; SIGNING_KEY=FILE is a private SSH key
+	@test -n "$(SIGNING_KEY)" || { echo "name the private SSH key that signs: make release SIGNING_KEY=FILE" >&2; exit 2; }
+	$(BIN)/hatchling build -t sdist -d $(DIST)
+	cp locks/runtime.txt locks/browser.txt $(DIST)
+	cd $(DIST) && sha256sum *.whl *.tar.gz *.txt > SHA256SUMS
+	ssh-keygen -q -Y sign -f $(SIGNING_KEY) -n quaywatch $(DIST)/SHA256SUMS
 
 locks: ## resolve the dependencies again
 	$(BIN)/pip install -q uv
