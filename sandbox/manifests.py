@@ -3,6 +3,7 @@
 `python -m sandbox.manifests` writes them; the tests of packaging hold them against what they are made of.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,12 @@ EXAMPLES = sorted(path.name for path in (CHART / "examples").iterdir())
 
 
 def rendered(chart: Path, *options: str | Path) -> str:
-    """A chart's manifests as Helm renders them, for a release `quaywatch` in the namespace `monitoring`."""
-    return run(kubernetes_tools().helm, "template", "quaywatch", chart, "--namespace", "monitoring", *options)
+    """A chart's manifests as Helm renders them, for a release `quaywatch` in the namespace `monitoring`.
+
+    Blank lines between manifests are left out, of which versions of Helm put different numbers.
+    """
+    text = run(kubernetes_tools().helm, "template", "quaywatch", chart, "--namespace", "monitoring", *options)
+    return re.sub(r"\n+---\n", "\n---\n", text)
 
 
 def kustomized(folder: Path) -> str:
