@@ -18,6 +18,8 @@ Steps = tuple[tuple[float | None, str], ...]
 SCHEMA_VERSION = 42
 WIDTH = 24
 SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+_GAP = 3_600_000
+"""Milliseconds without a value that a state lasts on: there are flows that run once an hour."""
 EMPTY_WHEN_FINE = "Empty while all is well."
 UNITS = {"s": "s", "By": "bytes", "1": "percentunit", "": "none"}
 _REFERENCE = re.compile(r"<([a-z0-9_.]+)>")
@@ -142,6 +144,8 @@ class Panel:
         }
 
     def _custom(self) -> Json:
+        if self.kind == "state-timeline":
+            return {"custom": {"spanNulls": _GAP}}
         if self.kind != "timeseries":
             return {}
         shown = "dashed" if len(self.steps) > 1 else "off"

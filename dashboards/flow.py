@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from .builder import Address, Dashboard, Lead, Panel, Query
+from .builder import Address, Dashboard, Json, Lead, Panel, Query
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
@@ -15,7 +15,6 @@ from .parts import (
     FLOW_TARGET,
     GOOD,
     PROBE,
-    YES_NO,
     graph,
     mean,
     now,
@@ -32,6 +31,18 @@ from .parts import (
 
 STEP = "quaywatch.probe.step.duration"
 RUNS = "quaywatch.probe.runs"
+_WORST_FIRST = ("failure", "invalid", "missed", "cleanup_failed", "flaky", "skipped", "success")
+_COLOURS = ("red", "purple", "purple", "orange", "yellow", "blue", "green")
+OUTCOMES: tuple[Json, ...] = (
+    {
+        "type": "value",
+        "options": {
+            str(number): {"text": outcome.replace("_", " "), "color": colour}
+            for number, (outcome, colour) in enumerate(zip(_WORST_FIRST, _COLOURS, strict=True))
+        },
+    },
+)
+"""How a run can end, by the number that stands for it in a state timeline."""
 TRACES = "tempo"
 _THIS = "&&".join(f'span.quaywatch.{name}="${{__field.labels.{name}}}"' for name in ("probe", "target"))
 _ASKED = {
@@ -86,14 +97,15 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
     )
     return (
         Panel(
-            title="How did the last run end, over time?",
-            description="Green while the last run succeeded, red while it failed, nothing while it measured nothing.",
+            title="How did the runs end, over time?",
+            description="The worst outcome at each moment. Flaky runs succeeded when they were repeated; invalid, skipped"
+            " and missed ones measured nothing.",
             kind="state-timeline",
+            unit="none",
             width=12,
-            steps=((None, "red"), (1.0, "green")),
-            mappings=YES_NO,
+            mappings=OUTCOMES,
             leads=(ITS_TRACES, ITS_RUNS, ITS_RUNBOOK),
-            queries=over_time(f"max by (target, probe) (<quaywatch.probe.success>{{{FLOW}}})", "{{probe}} {{target}}"),
+            queries=over_time(" or ".join(map(_ended, _WORST_FIRST)), "{{probe}} {{target}}"),
         ),
         stat(
             title="How many runs worked?",
@@ -125,6 +137,12 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             queries=now(quantile(0.95, "quaywatch.probe.duration", "target, probe", FLOW), "{{probe}} {{target}}"),
         ),
     )
+
+
+def _ended(outcome: str) -> str:
+    """PromQL for the number of an outcome while runs end so."""
+    runs = f'sum by (target, probe) (increase(<{RUNS}>{{{FLOW}, outcome="{outcome}"}}[$__rate_interval]))'
+    return f"0 * ({runs} > 0) + {_WORST_FIRST.index(outcome)}"
 
 
 def _steps() -> tuple[Panel, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .builder import Dashboard, Panel
+from .builder import Dashboard, Lead, Panel
 from .levels import Levels
 from .parts import (
     COMMON,
@@ -25,7 +25,12 @@ from .parts import (
 )
 
 narrow = partial(graph, width=6)
-third = partial(table, width=8, height=8)
+THIS_ALONE = Lead(
+    "This tenant alone",
+    "/d/quaywatch-tenants?${datasource:queryparam}&${environment:queryparam}&${__url_time_range}"
+    "&var-target=${__data.fields.target}&var-database=${__data.fields.database}",
+)
+ranked = partial(table, width=8, height=8, leads=(THIS_ALONE,))
 MOST = 10
 """How many tenants a ranking shows."""
 
@@ -100,38 +105,38 @@ def _ranked(levels: Levels) -> tuple[Panel, ...]:
         for only in (', code_class="5xx"', "")
     )
     return (
-        third(
+        ranked(
             title="Who commits most?",
             description="Transactions a second.",
             unit="cps",
             queries=now(_top(rate("postgresql.transaction.commits", by, HERE))),
         ),
-        third(
+        ranked(
             title="Who reads most from disk?",
             description="Blocks a second that were not in PostgreSQL's buffers.",
             unit="cps",
             queries=now(_top(rate("postgresql.blocks.read", by, HERE))),
         ),
-        third(
+        ranked(
             title="Who has most sessions?",
             description="Sessions of clients, whatever their state.",
             unit="short",
             queries=now(_top(f"sum by ({by}) (<postgresql.session.open>{{{HERE}}})")),
         ),
-        third(
+        ranked(
             title="Who is largest?",
             description="Estimated size of the database.",
             unit="bytes",
             queries=now(_top(f"sum by ({by}) (<postgresql.database.size.estimate>{{{HERE}}})")),
         ),
-        third(
+        ranked(
             title="Who has most jobs?",
             description="Jobs of Odoo that are neither done nor cancelled.",
             unit="short",
             empty="no database has a job queue",
             queries=now(_top(f"sum by ({by}) (<odoo.queue.live>{{{HERE}}})")),
         ),
-        third(
+        ranked(
             title="Who writes most temporary files?",
             description="Bytes a second.",
             unit="Bps",

@@ -1,7 +1,7 @@
 """Pictures of the dashboards: their layout as the JSON has it, with what a store holds in each panel.
 
-python -m sandbox.pictures               draws what the sandbox that runs has stored, into docs/pictures
-python -m sandbox.pictures URL DIRECTORY     draws what the store at URL has
+python -m sandbox.pictures               draws what the Prometheus of the sandbox that runs has, into docs/pictures
+python -m sandbox.pictures URL DIRECTORY draws what the store at URL has
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ MOST = 6
 CELL = (42, 23)
 """Pixels of one cell of Grafana's grid."""
 COLOURS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#37872d", "#fade2a")
+NAMED = {
+    "green": "#37872d",
+    "yellow": "#e0b400",
+    "orange": "#fa6400",
+    "red": "#c4162a",
+    "purple": "#8f3bb8",
+    "blue": "#1f60c4",
+}
+"""Grafana's colours."""
 CHOSEN = {"$__rate_interval": "1m", "$__range": f"{MINUTES}m"}
 STYLE = """
 path, rect {shape-rendering: crispEdges}
@@ -164,11 +173,14 @@ def tints() -> Iterator[str]:
 
 
 def colour(value: float, field: Json) -> str:
-    """The colour that the thresholds give a value."""
+    """The colour that the mappings or the thresholds give a value."""
+    for mapping in field["mappings"]:
+        if f"{value:g}" in mapping["options"]:
+            return NAMED[mapping["options"][f"{value:g}"]["color"]]
     reached = [
         step["color"] for step in field["thresholds"]["steps"] if step["value"] is None or value >= step["value"]
     ]
-    return {"green": "#37872d", "red": "#c4162a"}.get(reached[-1], "#3d3f46")
+    return NAMED.get(reached[-1], "#3d3f46")
 
 
 def said(value: float, field: Json) -> str:
@@ -207,4 +219,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         asyncio.run(draw(sys.argv[1], Path(sys.argv[2])))
     else:
-        asyncio.run(draw(World.load().victoriametrics.url, Path(__file__).parents[1] / "docs" / "pictures"))
+        asyncio.run(draw(World.load().prometheus.url, Path(__file__).parents[1] / "docs" / "pictures"))

@@ -13,6 +13,7 @@ import alerts
 import dashboards
 from otel_config.names import prometheus_name
 from quaywatch.cli.registry import all_metrics
+from quaywatch.contract import Outcome
 from tests.contract.test_dashboards import panels, rendered
 
 Json = dict[str, Any]
@@ -56,6 +57,26 @@ def test_what_was_kept_and_what_is_to_be_done_are_a_click_away() -> None:
         assert url.startswith("${runbooks}/")
         assert (Path(alerts.__file__).parent / "runbooks" / url.rpartition("/")[2]).exists()
     assert {name for name, one in CHOICES.items() if one["type"] == "textbox"} == {"agent", "runbooks"}
+
+
+def test_a_ranked_tenant_is_a_click_away() -> None:
+    """Each row of a ranking leads to the same dashboard for that tenant of that server, in the time shown."""
+    tables = [panel for panel in panels(rendered()["quaywatch-tenants.json"]) if panel["type"] == "table"]
+    by_tenant = [panel for panel in tables if "(target, database)" in panel["targets"][0]["expr"]]
+    assert len(by_tenant) >= 5
+    for panel in by_tenant:
+        (link,) = panel["fieldConfig"]["defaults"]["links"]
+        address = urlsplit(link["url"])
+        assert address.path == "/d/quaywatch-tenants"
+        assert {"${__url_time_range}", "var-database=${__data.fields.database}"} <= set(address.query.split("&"))
+
+
+def test_every_outcome_has_its_colour() -> None:
+    """The timeline names each way in which a run can end."""
+    (timeline,) = [panel for panel in panels(FLOW) if panel["type"] == "state-timeline"]
+    (mapping,) = timeline["fieldConfig"]["defaults"]["mappings"]
+    named = {one["text"].replace(" ", "_") for one in mapping["options"].values()}
+    assert named == {str(outcome) for outcome in Outcome}
 
 
 def test_durations_show_the_runs_they_are_made_of() -> None:
