@@ -80,6 +80,13 @@ class Cases:
     alerts: Mapping[str, Mapping[str, str]]
     cases: Mapping[str, Case]
 
+    def __post_init__(self) -> None:
+        names: dict[frozenset[tuple[str, str]], str] = {}
+        for name, labels in self.alerts.items():
+            first = names.setdefault(frozenset(labels.items()), name)
+            if first != name:
+                raise ValueError(f"alerts: {name}: it has the labels of {first}; others are expected")
+
 
 def check(cases: Cases, configuration: Mapping[str, Any]) -> None:
     """See that every alert, receiver and time interval that is named exists.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from .cases import Case, Event
 from .faults import Key
@@ -60,18 +60,18 @@ async def play(
     names = _Names(alerts)
     async with _desk(receivers, names) as desk:
         parts = staged(configuration, address=desk.address, speed=speed, opened=opened)
-        async with _running(program, yaml.safe_dump(parts)) as url, ClientSession(url, timeout=_ANSWERS_WITHIN) as api:
+        async with _running(program, yaml.safe_dump(parts)) as url, _api(url) as api:
             await _happen(api, case, names, longest_wait(configuration), speed)
             states, groups = await _asked(api, "alerts"), await _asked(api, "alerts/groups")
     return [*_told(case, desk), *_inhibited(case, states, names), *_muted(case, groups, names)]
 
 
 class _Names:
-    """The alerts of a case by their labels, as Alertmanager gives them back."""
+    """The alerts of a case by their labels, as Alertmanager gives them back: without those that are empty."""
 
     def __init__(self, alerts: Mapping[str, Mapping[str, str]]) -> None:
-        self.labels = alerts
-        self._names = {frozenset(labels.items()): name for name, labels in alerts.items()}
+        self.labels = {name: {key: value for key, value in labels.items() if value} for name, labels in alerts.items()}
+        self._names = {frozenset(labels.items()): name for name, labels in self.labels.items()}
 
     def of(self, alert: Mapping[str, Any]) -> str:
         return self._names[frozenset(alert["labels"].items())]
@@ -187,6 +187,16 @@ async def _ended(process: Process) -> None:
         await process.wait()
 
 
+@asynccontextmanager
+async def _api(url: str) -> AsyncIterator[ClientSession]:
+    """A session with Alertmanager, which may end before its time."""
+    async with ClientSession(url, timeout=_ANSWERS_WITHIN) as session:
+        try:
+            yield session
+        except (ClientError, TimeoutError) as error:
+            raise TrialError(f"Alertmanager does not answer: {type(error).__name__}") from error
+
+
 # --- what happens -----------------------------------------------------------------------------------------------------
 
 
@@ -215,7 +225,7 @@ async def _sleep_until(moment: float) -> None:
 async def _post(api: ClientSession, event: Event, names: _Names) -> None:
     now = datetime.now(UTC)
     ends = {**dict.fromkeys(event.fires, now + _FIRES_FOR), **dict.fromkeys(event.resolves, now)}
-    alerts = [{"labels": dict(names.labels[name]), "endsAt": end.isoformat()} for name, end in ends.items()]
+    alerts = [{"labels": names.labels[name], "endsAt": end.isoformat()} for name, end in ends.items()]
     async with api.post("/api/v2/alerts", json=alerts) as answer:
         if not answer.ok:
             raise TrialError(f"Alertmanager refuses the alerts of a case: {await answer.text()}")

@@ -35,8 +35,8 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
         ConfigError: when a file is wrong, or Alertmanager is not there or refuses the configuration.
     """
     configuration = _configuration(arguments.file)
-    program = arguments.alertmanager.absolute() if arguments.alertmanager else _program(environ)
     files = {path: _cases(path, configuration) for path in arguments.cases}
+    program = arguments.alertmanager.absolute() if arguments.alertmanager else _program(environ)
     played = [(path, title) for path, cases in files.items() for title in cases.cases]
     try:
         with _terminated_as_interrupted():

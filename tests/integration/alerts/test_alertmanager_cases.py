@@ -191,6 +191,32 @@ def test_a_configuration_that_alertmanager_refuses_is_told_in_its_own_words(
     assert capsys.readouterr().err.startswith(f"{broken}: Alertmanager does not start: ")
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo 'msg=\"Listening on\" address=127.0.0.1:1' >&2", "Alertmanager does not answer: "),
+        ("echo it is too old >&2", "Alertmanager does not start: it is too old"),
+        ("", "Alertmanager does not start: it says nothing"),
+        (None, "alertmanager cannot be started: Permission denied"),
+    ],
+)
+def test_a_program_that_does_not_serve_is_told(
+    script: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no defect of ours, and nothing waits for it."""
+    program = tmp_path / "alertmanager"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o644 if script is None else 0o755)
+    (line,) = said(WRONG, tmp_path, capsys, "-f", str(CONFIGURATION), "--alertmanager", str(program))
+    assert told in line
+
+
+def test_alerts_that_cannot_be_told_apart_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alertmanager knows alerts by their labels alone."""
+    text = WRONG.replace("alertname: FlowFailing, severity: page", "severity: ticket, alertname: LockWaitLong")
+    assert said(text, tmp_path, capsys) == ["cases.yaml:3: alerts.flow: it has the labels of lock; others are expected"]
+
+
 UNKNOWN = """\
 alerts:
   lock: {alertname: LockWaitLong}
