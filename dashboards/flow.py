@@ -98,8 +98,8 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
     return (
         Panel(
             title="How did the runs end, over time?",
-            description="The worst outcome at each moment. Flaky runs succeeded when they were repeated; invalid, skipped"
-            " and missed ones measured nothing.",
+            description="The worst outcome at each moment. Flaky runs succeeded when they were repeated; invalid,"
+            " skipped and missed ones measured nothing.",
             kind="state-timeline",
             unit="none",
             width=12,
