@@ -12,7 +12,7 @@ BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
 BUILD_IMAGE = $(BUILDER) build $(if $(filter docker,$(notdir $(BUILDER))),,--format docker) \
   $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help install check fix test demo bench bench-probes soak tenants pictures locks wheel image release clean
+.PHONY: help install check fix test demo bench bench-probes soak tenants pictures locks manifests wheel image release clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -57,6 +57,9 @@ soak: install ## 1,000 runs of all flows, some killed, and what is left, into do
 
 pictures: install ## the dashboards' pictures in docs/, of what a sandbox that runs has stored (make demo)
 	$(BIN)/python -m sandbox.pictures
+
+manifests: install ## the manifests in deploy/ that are made of others: the PrometheusRule, the chart's examples
+	$(BIN)/python -m sandbox.manifests
 
 wheel: install ## the wheel, in dist/
 	rm -rf $(DIST) && $(BIN)/hatchling build -t wheel -d $(DIST)

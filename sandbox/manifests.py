@@ -1,6 +1,6 @@
 """The manifests in `deploy/` that are made of others: the PrometheusRule, and the chart's examples as they render.
 
-`python -m sandbox.manifests` writes them; the tests of packaging hold them against what they are made of.
+`make manifests` writes them; the tests of packaging hold them against what they are made of.
 """
 
 import re

@@ -255,9 +255,9 @@ def test_every_dashboard_is_shipped(all_of_it: list[Manifest]) -> None:
 
 
 def test_what_is_generated_is_what_is_checked_in() -> None:
-    """`python -m sandbox.manifests` would change nothing."""
+    """`make manifests` would change nothing."""
     stale = [str(path.relative_to(ROOT)) for path, text in manifests.generated() if path.read_text() != text]
-    assert stale == [], "run python -m sandbox.manifests"
+    assert stale == [], "run make manifests"
 
 
 # --- the check of pods itself -----------------------------------------------------------------------------------------
