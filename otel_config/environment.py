@@ -34,8 +34,9 @@ _TEMPORALITIES: Final = {
     "delta": Temporality.DELTA,
     "lowmemory": Temporality.DELTA,
 }
-_SAMPLERS: Final = dict.fromkeys(
-    (
+_SAMPLERS: Final = {
+    name: name
+    for name in (
         "parentbased_always_on",
         "parentbased_always_off",
         "parentbased_traceidratio",
@@ -43,8 +44,9 @@ _SAMPLERS: Final = dict.fromkeys(
         "always_off",
         "traceidratio",
     )
-)
-"""What the SDK, which reads the variable itself, can do; for what it does not know it would take the first."""
+}
+"""What the SDK, which reads the variables itself, can do; for what it does not know it would take the first, and for a
+share that is none it would take all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +243,9 @@ def _refuse_what_we_lack(reader: _Reader) -> None:
     histogram = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
     explicit = parsing.one_of({"explicit_bucket_histogram": True})
     reader.variable(explicit, (histogram,), default=True)
-    reader.variable(parsing.one_of(_SAMPLERS), ("OTEL_TRACES_SAMPLER",), default=None)
+    sampler = reader.variable(parsing.one_of(_SAMPLERS), ("OTEL_TRACES_SAMPLER",), default="")
+    if sampler.endswith("ratio"):
+        reader.variable(parsing.share, ("OTEL_TRACES_SAMPLER_ARG",), default=1.0)
     for name in ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"):
         if reader.is_set(name):
             reader.fault(f"environment: {name}: is not read, allowed: the agent's own configuration file")

@@ -1,5 +1,6 @@
 """Texts of configuration, parsed. A ValueError says what is wrong and what is allowed, and never shows a secret."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,17 @@ def milliseconds(value: str) -> float:
     if not value.isascii() or not value.isdigit() or int(value) == 0:
         raise ValueError(f"{value!r} is no time, allowed: a whole number of milliseconds above 0")
     return int(value) / 1000
+
+
+def share(value: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise ValueError(f"{value!r} is no share, allowed: a number from 0 to 1")
+    return number
 
 
 def file(value: str) -> Path | None:

@@ -1,8 +1,9 @@
 """Batches on disk, so that what waits survives a restart and a kill.
 
 One file for each batch, named so that the order of names is the order of making. A file gets its name when it is
-complete. One agent at a time: the directory is locked. Files are not forced to the platter: a machine that loses its
-power may leave a damaged file, which is found by its checksum and skipped.
+complete. One agent at a time: the directory is locked. Files are not forced to the platter, since every batch passes
+through here on a machine whose disk is its database's: a loss of power may cost the last half minute's, and leave a
+damaged file, which is found by its checksum and skipped.
 """
 
 import fcntl

@@ -186,7 +186,9 @@ class Frame:
             metrics=Exposition(self._series, self._resource, self._instruments).page,
         )
         listen, notices = http.listen, self._notices()
-        return StatusServer(sources, host=listen.host, port=listen.port, token=http.token, notices=notices)
+        return StatusServer(
+            sources, host=listen.host, port=listen.port, token=http.token, hosts=http.hosts, notices=notices
+        )
 
     def _notices(self) -> Notices | None:
         table = self.settings.telemetry.http.notices

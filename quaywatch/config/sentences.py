@@ -197,6 +197,9 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "no_variable": _says("there is no ${{{name}}} here; known are {known}"),
     "no_undo": _says("this step writes, and nothing undoes it; undo is expected, a sweep, or writes: false"),
     "no_mark": _says("no step writes ${{mark}}, so that nothing could be found; it is expected in what is created"),
+    "host_name": lambda facts: (
+        f"{shown(facts['given'])} is no name of a host; a name without scheme and port is expected"
+    ),
     "spool": _says("{path} is not an absolute path; an absolute path is expected"),
 }
 """Every kind of fault that a value can have, and how it is told."""

@@ -30,6 +30,7 @@ from .values import (
     AbsolutePath,
     CaFile,
     HeaderName,
+    HostName,
     ListenText,
     ObjectName,
     Pattern,
@@ -304,7 +305,8 @@ class QueueTable(Table):
         default=67_108_864, description="how much is kept; the oldest goes"
     )
     spool: AbsolutePath | None = Field(
-        default=None, description="a directory that keeps it over a restart; memory if unset"
+        default=None,
+        description="a directory that keeps it over a restart and a kill, not over a loss of power; memory if unset",
     )
 
 
@@ -363,6 +365,10 @@ class PageTable(Table):
     )
     token: SecretText | None = Field(
         default=None, description="what a reader must bring as `Authorization: Bearer ...`"
+    )
+    hosts: tuple[HostName, ...] = Field(
+        default=(),
+        description="names beside loopback's own by which it may be asked for without a token, as by a proxy before it",
     )
     notices: NoticesTable | None = Field(
         default=None, description="what others may tell: deployments and restore tests; nothing if unset"

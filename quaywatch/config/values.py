@@ -18,6 +18,7 @@ from .sentences import refusal
 
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]*)):(?P<port>\d{1,5})")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _HIGHEST_PORT = 65535
 
 
@@ -102,6 +103,16 @@ def _listen(value: Any) -> Listen:
 
 ListenText = Annotated[Listen, PlainValidator(_listen), PlainSerializer(str), WithJsonSchema({"type": "string"})]
 """``HOST:PORT``; without a host, all addresses."""
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise refusal("host_name")
+    return value.lower()
+
+
+HostName = Annotated[Text, AfterValidator(_host_name)]
+"""A name such as ``status.example``, without scheme and port."""
 
 
 def _ca_file(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -186,7 +187,7 @@ class Notices:
 
 
 def _keep(file: Path, told: Sequence[RestoreTest]) -> Outcome:
-    """Put the tests into the file, whole or not at all.
+    """Put the tests into the file, whole or not at all, and on the disk: who told of them is told that they are kept.
 
     Raises:
         ParseError: when there is no room for them.
@@ -199,9 +200,22 @@ def _keep(file: Path, told: Sequence[RestoreTest]) -> Outcome:
     if set(tests) == set(known):
         return Outcome.REPEATED
     fresh = file.with_name(f".{file.name}.new")
-    fresh.write_bytes(dump_restore_tests(tests))
+    with fresh.open("wb") as new:
+        new.write(dump_restore_tests(tests))
+        new.flush()
+        os.fsync(new.fileno())
     fresh.replace(file)
+    _force_names(file.parent)
     return Outcome.COUNTED
+
+
+def _force_names(directory: Path) -> None:
+    """Put onto the disk what the files of a directory are called."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _kept(file: Path) -> tuple[RestoreTest, ...]:

@@ -1,11 +1,17 @@
-"""The agent's own small web server: status page, health, readiness and the metrics' page."""
+"""The agent's own small web server: status page, health, readiness and the metrics' page.
+
+Without a token it can be reached from its own machine only, which a browser there is, too: a stranger's page whose name
+is made to lead to loopback could read everything. So it answers no such name (DNS rebinding).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -55,6 +61,7 @@ class StatusServer:
         host: address to listen on.
         port: 0 takes a free one.
         token: what a reader has to show, as ``Authorization: Bearer`` or ``?token=``; health and readiness stay open.
+        hosts: names beside loopback's own by which the pages may be asked for where there is no token.
         notices: who takes what others tell, with a token of its own; without it there is nobody to tell.
     """
 
@@ -65,6 +72,7 @@ class StatusServer:
         host: str = "127.0.0.1",
         port: int = 9464,
         token: Secret | None = None,
+        hosts: Collection[str] = (),
         notices: Notices | None = None,
     ) -> None:
         self._sources = sources
@@ -72,6 +80,7 @@ class StatusServer:
         self._host = host
         self._port = port
         self._token = token
+        self._hosts = frozenset({"localhost", host, *hosts})
         self._runner: web.AppRunner | None = None
 
     @property
@@ -123,13 +132,26 @@ class StatusServer:
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Ask for the token, and send the headers that keep a browser from doing more than showing the page."""
-        if request.path not in _OPEN and not self._admits(request):
-            answer: web.StreamResponse = web.Response(status=401, text="a token is needed\n")
+        answer: web.StreamResponse
+        if request.path not in _OPEN and not self._is_meant(request):
+            text = "nobody of this name is here; telemetry.http.hosts can name it\n"
+            answer = web.Response(status=403, text=text)
+        elif request.path not in _OPEN and not self._admits(request):
+            answer = web.Response(status=401, text="a token is needed\n")
             answer.headers["WWW-Authenticate"] = "Bearer"
         else:
             answer = await _answered(request, handler)
         answer.headers.update(_HEADERS)
         return answer
+
+    def _is_meant(self, request: web.Request) -> bool:
+        """Whether it is asked for by a name of its own; who shows a token may call it as he likes."""
+        told = self._notices is not None and request.path in self._notices.handlers
+        name = request.headers.get("Host")
+        if self._token is not None or told or name is None:  # every browser says a name
+            return True
+        host = _host_of(name)
+        return host in self._hosts or _is_loopback(host)
 
     def _admits(self, request: web.Request) -> bool:
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
@@ -155,6 +177,21 @@ class StatusServer:
     async def _readiness(self, _request: web.Request) -> web.Response:
         ready = self._sources.ready()
         return web.Response(text="ready\n" if ready else "starting\n", status=200 if ready else 503)
+
+
+def _host_of(name: str) -> str:
+    """The host of what a ``Host`` header says; empty when it makes no sense."""
+    try:
+        return (urlsplit(f"//{name}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _shows(shown: str, token: Secret) -> bool:

@@ -154,6 +154,45 @@ async def test_without_a_token_the_pages_are_open_on_loopback(readiness: Readine
     await server.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("localhost", 200),
+        ("LocalHost.:9464", 200),
+        ("127.0.0.1", 200),
+        ("127.3.2.1:80", 200),
+        ("[::1]:9464", 200),
+        ("status.example:443", 200),
+        ("evil.example", 403),
+        ("evil.example:9464", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("192.168.1.1", 403),
+        ("[::1", 403),
+        ("", 403),
+    ],
+)
+async def test_a_name_that_is_made_to_lead_to_loopback_is_not_answered(
+    name: str, status: int, readiness: Readiness
+) -> None:
+    """Without a token only loopback's own names are, and those of the configuration; health is nobody's secret."""
+    server = StatusServer(sources(readiness), port=0, hosts=["status.example"])
+    await server.start()
+    async with aiohttp.ClientSession("http://{}:{}".format(*server.address), headers={"Host": name}) as session:
+        for path in PAGES:
+            async with session.get(path) as answer:
+                assert (answer.status, "erp" in await answer.text()) == (status, status == 200 and path != "/metrics")
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
+    await server.close()
+
+
+async def test_who_shows_the_token_may_use_any_name(client: aiohttp.ClientSession) -> None:
+    """As through a proxy or a service of the cluster."""
+    async with client.get("/?token=s3cret", headers={"Host": "quaywatch.monitoring"}) as answer:
+        assert answer.status == 200
+
+
 async def test_an_address_in_use_is_a_wrong_configuration(guarded: StatusServer, readiness: Readiness) -> None:
     """The message names the address and the option."""
     _, port = guarded.address

@@ -202,6 +202,21 @@ def test_the_readers_timeout_counts_for_metrics() -> None:
     assert metrics(**{"OTEL_METRIC_EXPORT_TIMEOUT": "4000", f"{P}TIMEOUT": "5000"}).timeout == 5.0
 
 
+@pytest.mark.parametrize("share", ["0.1x", "1.5", "-0.1", "nan", "10%"])
+@pytest.mark.parametrize("sampler", ["traceidratio", "ParentBased_TraceIdRatio"])
+def test_a_share_of_traces_is_a_share(sampler: str, share: str) -> None:
+    """The SDK would take all of them instead, and say so where nobody looks."""
+    told = f"environment: OTEL_TRACES_SAMPLER_ARG: {share!r} is no share, allowed: a number from 0 to 1"
+    assert faults(OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=share) == [told]
+
+
+@pytest.mark.parametrize(("sampler", "argument"), [("traceidratio", "0.25"), ("traceidratio", ""), ("always_on", "x")])
+def test_a_sampler_with_what_it_takes_is_fine(sampler: str, argument: str) -> None:
+    """Without a share it is all of them; those that take none do not look at it, as the specification has it."""
+    variables = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
+    assert otlp_settings(OtlpFile(), variables) == otlp_settings(OtlpFile(), {})
+
+
 def test_an_empty_variable_is_not_set() -> None:
     """As the specification has it."""
     assert metrics(**{f"{P}PROTOCOL": "", f"{P}TIMEOUT": " ", "OTEL_METRICS_EXPORTER": ""}) == SignalSettings(
