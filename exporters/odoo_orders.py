@@ -64,15 +64,24 @@ select count(*) as orders, extract(epoch from max(:now - o.date_order))::float8 
    and o.date_order >= :now - make_interval(secs => $2) and o.date_order < :now - make_interval(secs => $3)
    and exists (
        select from public.sale_order_line l
-         join public.product_product p on p.id = l.product_id
-         join public.product_template t on t.id = p.product_tmpl_id
-        where l.order_id = o.id and t.type in ('product', 'consu') and l.product_uom_qty > 0 and l.display_type is null)
+        where l.order_id = o.id and l.product_uom_qty > 0 and l.display_type is null
+          and exists (
+              select from public.product_product p
+               where p.id = l.product_id
+                 and exists (
+                     select from public.product_template t
+                      where t.id = p.product_tmpl_id and t.type in ('product', 'consu') offset 0) offset 0) offset 0)
    and not exists (
        select from public.sale_order_line l
-         join public.stock_move m on m.sale_line_id = l.id and m.state <> 'cancel'
-        where l.order_id = o.id)
+        where l.order_id = o.id
+          and exists (
+              select from public.stock_move m
+               where m.sale_line_id = l.id and m.state <> 'cancel' offset 0) offset 0)
 """
-"""By the order's date, its lines and their moves, all of which are indexed in every version."""
+"""By the order's date, its lines and their moves, all of which are indexed in every version.
+
+``offset 0`` keeps the planner from weighing joins: that took three times as long as to look everything up one by one.
+"""
 HEARTBEAT, WITHOUT_DELIVERY = (
     statement.replace(":own", odoo_probes.ORDER_IS_OWN).replace(":now", NOW)
     for statement in (_HEARTBEAT, _WITHOUT_DELIVERY)

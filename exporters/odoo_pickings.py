@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Row, Sample, TargetKind
 
 from . import odoo_probes
-from .odoo_tables import NOW, columns
+from .odoo_tables import IDS, NOW, columns
 
 OPEN = Metric(
     "odoo.pickings.open",
@@ -125,7 +125,7 @@ def _complete(statement: str, orders: str, own: str) -> str:
     return statement.replace(":orders", orders).replace(":own", own).replace(":now", NOW)
 
 
-_BY_PARTNER = "coalesce(p.partner_id = any($1::int[]), false)"
+_BY_PARTNER = f"coalesce(p.partner_id = any({IDS}), false)"
 _ORDERS = "left join public.sale_order o on o.id = p.sale_id"
 _BY_ORDER = f"({_BY_PARTNER} or coalesce({odoo_probes.ORDER_IS_OWN}, false))"
 TO_DO, DONE_LATELY, LABELS = (_complete(statement, _ORDERS, _BY_ORDER) for statement in (_TO_DO, _DONE, _LABELS))

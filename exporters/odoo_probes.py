@@ -12,11 +12,17 @@ from typing import Any
 
 from quaywatch.contract import Grant, Postgres
 
+from .odoo_tables import IDS
+
 MARK = "quaywatch/"
 """What the marks of all installations begin with."""
 GRANTS = (Grant("res_partner", ("id", "ref")), Grant("sale_order", ("id", "client_order_ref", "partner_id")))
-OWN_PARTNERS = "select id from public.res_partner where id = any($1::int[]) or ref = any($2::text[])"
-ORDER_IS_OWN = f"(coalesce(o.client_order_ref, '') like '{MARK}%' or o.partner_id = any($1::int[]))"
+OWN_PARTNERS = """
+select id::text as id
+  from public.res_partner
+ where id = any(:ids) or ref = any($2::text[])
+""".replace(":ids", IDS)
+ORDER_IS_OWN = f"(coalesce(o.client_order_ref, '') like '{MARK}%' or o.partner_id = any({IDS}))"
 """Whether the order ``o`` is a probe's; the statement's first parameter are the `own_partners`."""
 
 
@@ -29,14 +35,14 @@ def partners_option() -> Any:
     return field(default=(), metadata={"help": told})
 
 
-async def own_partners(session: Postgres, excluded: Sequence[int | str]) -> list[int]:
-    """The ids of the excluded partners in this database.
+async def own_partners(session: Postgres, excluded: Sequence[int | str]) -> list[str]:
+    """The `IDS` of the excluded partners in this database.
 
     Raises:
         TargetError: when the database does not answer.
     """
     if not excluded:
         return []
-    numbers = [one for one in excluded if isinstance(one, int)]
+    numbers = [str(one) for one in excluded if isinstance(one, int)]
     references = [one for one in excluded if isinstance(one, str)]
     return [row["id"] for row in await session.fetch(OWN_PARTNERS, numbers, references)]

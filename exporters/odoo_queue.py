@@ -111,8 +111,9 @@ select case when exc_name ~ '^[A-Za-z_][A-Za-z0-9_.]{0,99}$' then exc_name else 
 WORKERS_GONE = """
 with workers as (
     select application_name as name
-      from pg_stat_activity
-     where datname = current_database() and application_name ~ '^odoo-[0-9]+$')
+      from pg_stat_get_activity(null)
+     where datid = (select oid from pg_database where datname = current_database())
+       and application_name ~ '^odoo-[0-9]+$')
 select exists (select from workers) as named,
        (select count(*)
           from public.queue_job j

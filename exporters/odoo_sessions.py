@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Sample, TargetKind
 
-from .odoo_tables import columns
+from .odoo_tables import IDS, columns
 
 ONLINE = Metric(
     "odoo.users.online", Kind.GAUGE, "{user}", "Users whose browser asked for news within the last two minutes."
@@ -37,20 +37,20 @@ GRANTS = (
     Grant("res_users", ("id", "login")),
 )
 
-EXCLUDED = "select id from public.res_users where login = any($1::text[])"
+EXCLUDED = "select id::text as id from public.res_users where login = any($1::text[])"
 _ONLINE = """
 select count(distinct user_id) as users
   from public.:presence
- where last_poll > (now() at time zone 'utc') - interval '2 minutes' and user_id <> all($1::int[])
+ where last_poll > (now() at time zone 'utc') - interval '2 minutes' and user_id <> all(:ids)
 """
-ONLINE_MAIL = _ONLINE.replace(":presence", "mail_presence")
-ONLINE_BUS = _ONLINE.replace(":presence", "bus_presence")
+ONLINE_MAIL = _ONLINE.replace(":presence", "mail_presence").replace(":ids", IDS)
+ONLINE_BUS = _ONLINE.replace(":presence", "bus_presence").replace(":ids", IDS)
 DEVICES = """
 select count(distinct session_identifier) as sessions, count(distinct user_id) as users
   from public.res_device_log
  where last_activity > (now() at time zone 'utc') - interval '2 hours'
-   and revoked is not true and user_id <> all($1::int[])
-"""
+   and revoked is not true and user_id <> all(:ids)
+""".replace(":ids", IDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _online(there: Mapping[str, frozenset[str]]) -> str:
     return ONLINE_BUS if there["bus_presence"] else ""
 
 
-async def _excluded(session: Postgres, options: Options) -> list[int]:
+async def _excluded(session: Postgres, options: Options) -> list[str]:
     if not options.exclude_users:
         return []
     return [row["id"] for row in await session.fetch(EXCLUDED, list(options.exclude_users))]

@@ -37,6 +37,9 @@ ROUNDS = 4
 COMING_AND_GOING = 3
 GROWTH = 1.01
 SESSIONS = "select count(*) from pg_stat_activity where usename = 'quaywatch'"
+ASKED = """
+select query from pg_stat_statements s join pg_roles r on r.oid = s.userid where r.rolname = 'quaywatch'
+"""
 ODOO = [one for one in EXPORTERS if one.per is Per.DATABASE and one.name.startswith("odoo_")]
 
 
@@ -105,6 +108,15 @@ async def test_everything_is_read_in_time_over_five_connections(server: Postgres
         assert len(matching(bench.everything, everywhere)) == TENANTS
     assert len(matching(bench.everything, "odoo.cron.failing")) == TENANTS / 2
     assert not matching(bench.everything, "quaywatch.cardinality.dropped")
+
+
+async def test_a_visit_asks_nothing_but_what_exporters_ask(server: Postgres, bench: Bench) -> None:
+    """The driver looks up no types: it would in each new session, at the price of all other statements together."""
+    await bench.tour.go()
+    async with superuser(server) as observer:
+        asked = [row["query"] for row in await observer.fetch(ASKED)]
+    assert len(asked) > len(ODOO)
+    assert [query for query in asked if not query.startswith("/* quaywatch */")] == []
 
 
 async def test_nothing_is_left_of_tenants_that_went(server: Postgres, bench: Bench) -> None:

@@ -64,7 +64,7 @@ async def test_sessions_are_counted_without_the_excluded_users(postgres: Make, r
     """The logins are looked up only where some are named."""
     answers = {
         COLUMNS: tables(res_device_log="user_id"),
-        odoo_sessions.EXCLUDED: [{"id": 7}],
+        odoo_sessions.EXCLUDED: [{"id": "7"}],
         odoo_sessions.DEVICES: [{"sessions": 5, "users": 4}],
     }
     options = odoo_sessions.Options(exclude_users=("probe",))

@@ -25,8 +25,8 @@ async def test_a_table_that_is_not_there_has_no_columns(postgres: Make) -> None:
 async def test_partners_are_looked_up_only_where_some_are_named(postgres: Make) -> None:
     """No statement without need; ids and references find ids."""
     assert await own_partners(postgres({}), ()) == []
-    found: list[dict[str, Any]] = [{"id": 7}, {"id": 9}]
-    assert await own_partners(postgres({OWN_PARTNERS: found}), (7, "PROBE-CUSTOMER")) == [7, 9]
+    found: list[dict[str, Any]] = [{"id": "7"}, {"id": "9"}]
+    assert await own_partners(postgres({OWN_PARTNERS: found}), (7, "PROBE-CUSTOMER")) == ["7", "9"]
 
 
 def test_every_mark_of_a_probe_is_known() -> None:
