@@ -19,6 +19,7 @@ from quaywatch.config.tables import (
     BackupTable,
     HttpTable,
     KubernetesTable,
+    LeaseTable,
     OdooTable,
     PostgresTable,
     RedisTable,
@@ -31,7 +32,7 @@ from quaywatch.drivers.backup_s3 import ObjectReports
 from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpServer
-from quaywatch.drivers.kubernetes import ApiAddress, KubernetesLease, LeaseAddress
+from quaywatch.drivers.kubernetes import ApiAddress, KubernetesLease, KubernetesMembers, LeaseAddress
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
@@ -41,6 +42,7 @@ from quaywatch.runtime.evidence import PAGE_WITHIN, Surroundings
 from quaywatch.runtime.kube_leases import KubernetesLeases
 from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
 from quaywatch.runtime.maintenance import Mode, Weekly, Window
+from quaywatch.runtime.shards import KubernetesShards, PostgresShards
 from quaywatch.secret import Secret
 
 from .browsing import plan_browser, web_client
@@ -61,22 +63,29 @@ def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
     """Who decides on shared targets; nobody has to when no target can hold a lease or none is wanted."""
     lease, name = settings.lease, settings.lease_target
     if lease is not None and lease.kubernetes is not None:
-        store = KubernetesLease(_lease_address(lease.kubernetes))
-        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-        return KubernetesLeases(store, identity=identity, ttl=lease.ttl, meter=meter, clock=clock)
+        return _kubernetes_leases(lease, _lease_address(lease.kubernetes), meter, clock)
     if lease is None or name is None:
         return AlwaysHeld()
     table = settings.targets[name]
     if not isinstance(table, PostgresTable):
         raise TypeError(f"{name} is validated to be PostgreSQL")
     address = postgres_address(table)
-    return PostgresLeases(
+    kind = PostgresShards if lease.shards else PostgresLeases
+    return kind(
         lambda: PostgresSession(address),
         installation=settings.installation,
         ttl=lease.ttl,
         meter=meter,
         clock=clock,
     )
+
+
+def _kubernetes_leases(lease: LeaseTable, address: LeaseAddress, meter: Meter, clock: Clock) -> Leases:
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    if lease.shards:
+        members = KubernetesMembers(address, lease.replica or socket.gethostname().lower())
+        return KubernetesShards(members, identity=identity, ttl=lease.ttl, meter=meter, clock=clock)
+    return KubernetesLeases(KubernetesLease(address), identity=identity, ttl=lease.ttl, meter=meter, clock=clock)
 
 
 def _lease_address(table: KubernetesTable) -> LeaseAddress:

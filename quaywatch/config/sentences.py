@@ -165,6 +165,7 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "no_targets": _says("nothing is watched; targets are expected, or discovery"),
     "credential_proof": _says("neither password nor api_key is given; at least one of them is expected"),
     "lease_twice": _says("target and kubernetes are two places for one lease; one of them is expected"),
+    "shards_nowhere": _says("nothing can keep the shards; lease.kubernetes is expected, or a PostgreSQL not pooled"),
     "attempts": _says(
         "{attempts} attempts of {deadline} s each do not end before the next turn; less than every is expected in all"
     ),

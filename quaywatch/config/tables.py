@@ -428,6 +428,12 @@ class LeaseTable(Table):
     ttl: Annotated[Seconds, Field(ge=3)] = Field(
         default=15.0, description="seconds after which a dead agent's work is taken over"
     )
+    shards: bool = Field(
+        default=False, description="true spreads the shared targets over all agents, each target on one"
+    )
+    replica: ObjectName | None = Field(
+        default=None, description="this agent's name among them in Kubernetes; the host's name, a pod's own, if unset"
+    )
 
     @field_validator("target")
     @classmethod
@@ -445,6 +451,13 @@ class LeaseTable(Table):
             raise refusal("lease_twice", "kubernetes")
         return self
 
+    @model_validator(mode="after")
+    def _shards_are_kept_somewhere(self, info: ValidationInfo) -> LeaseTable:
+        named = self.target is not None or self.kubernetes is not None
+        if self.shards and not named and not any(map(_holds, _tables(info).values())):
+            raise refusal("shards_nowhere", "shards")
+        return self
+
 
 def must_be_target(name: str, kind: TargetKind, info: ValidationInfo) -> None:
     """Refuse a name that is no target of this kind; ``info.context`` holds the tables of all targets by name."""
@@ -459,6 +472,11 @@ def must_be_target(name: str, kind: TargetKind, info: ValidationInfo) -> None:
 
 def _tables(info: ValidationInfo) -> Mapping[str, Mapping[str, Any]]:
     return info.context or {}
+
+
+def _holds(table: Mapping[str, Any]) -> bool:
+    """Whether a target, as it is written, can hold leases."""
+    return table.get("kind") == TargetKind.POSTGRES and table.get("pooled") is not True
 
 
 def _none_is_off(value: Any) -> Any:

@@ -102,7 +102,7 @@ class KubernetesLeases(ContendedLeases):
         return found.holder in {"", self._identity} or silent >= found.duration
 
     async def _taken(self, found: LeaseObject | None) -> LeaseObject | None:
-        now = _written(self._clock.time())
+        now = written(self._clock.time())
         mine = {"holderIdentity": self._identity, "leaseDurationSeconds": math.ceil(self._ttl), "renewTime": now}
         if found is None:
             return await self._store.create(**mine, acquireTime=now, leaseTransitions=0)
@@ -115,7 +115,7 @@ class KubernetesLeases(ContendedLeases):
         mine, self._mine = self._mine, None
         if mine is None:
             return
-        free = mine.changed(holderIdentity="", leaseDurationSeconds=1, renewTime=_written(self._clock.time()))
+        free = mine.changed(holderIdentity="", leaseDurationSeconds=1, renewTime=written(self._clock.time()))
         with suppress(QuaywatchError, TimeoutError):
             async with asyncio.timeout(_LET_GO_WITHIN):
                 await self._store.update(free)
@@ -124,6 +124,6 @@ class KubernetesLeases(ContendedLeases):
         await self._store.close()
 
 
-def _written(moment: float) -> str:
+def written(moment: float) -> str:
     """A Unix time as Kubernetes writes it, with microseconds."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

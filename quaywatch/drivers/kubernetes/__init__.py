@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .api import ApiAddress
 from .lease import KubernetesLease, LeaseAddress, LeaseObject
+from .members import KubernetesMembers
 from .pods import PREFIX, ExpiredError, NodePods, Pod, PodChange, PodList
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "ApiAddress",
     "ExpiredError",
     "KubernetesLease",
+    "KubernetesMembers",
     "LeaseAddress",
     "LeaseObject",
     "NodePods",

@@ -13,6 +13,8 @@ from typing import Any, Final
 from .api import ApiAddress, ApiServer, Needed
 
 _NOT_FOUND, _CONFLICT = 404, 409
+NOTE: Final = "quaywatch.io/note"
+"""The annotation that holds a note."""
 _RIGHTS: Final = "get, create and update on leases of coordination.k8s.io"
 
 
@@ -56,6 +58,21 @@ class LeaseObject:
         return int(self._spec.get("leaseTransitions") or 0)
 
     @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.raw["metadata"]["name"])
+
+    @property
+    def note(self) -> str:
+        """What its holder wrote on it; empty when that is nothing."""
+        return str((self.raw["metadata"].get("annotations") or {}).get(NOTE) or "")
+
+    @property
+    def version(self) -> str:
+        """The version that an update is checked against."""
+        return str(self.raw["metadata"]["resourceVersion"])
+
+    @property
     def _spec(self) -> Mapping[str, Any]:
         return self.raw.get("spec") or {}
 
@@ -65,25 +82,44 @@ class LeaseObject:
         raw["spec"] = {**self._spec, **spec}
         return LeaseObject(raw)
 
+    def noted(self, note: str) -> LeaseObject:
+        """The same object with another note."""
+        raw = deepcopy(dict(self.raw))
+        raw["metadata"]["annotations"] = {**(raw["metadata"].get("annotations") or {}), NOTE: note}
+        return LeaseObject(raw)
+
+
+def leases_of(namespace: str) -> str:
+    """The path of all Lease objects of a namespace."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
 
 class KubernetesLease:
     """Reads and writes one Lease object; every call raises `TargetError` when the API server does not do it."""
 
-    def __init__(self, address: LeaseAddress) -> None:
+    def __init__(self, address: LeaseAddress, *, rights: str = _RIGHTS) -> None:
         self._address = address
         self._api = ApiServer(address)
-        self._needed = Needed(f"the lease {address.name}", _RIGHTS)
+        self._needed = Needed(f"the lease {address.name}", rights)
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self._address.name
 
     async def read(self) -> LeaseObject | None:
         """The object; None when there is none."""
         return await self._exchange("GET", f"/{self._address.name}", None)
 
-    async def create(self, **spec: Any) -> LeaseObject | None:
+    async def create(
+        self, *, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None, **spec: Any
+    ) -> LeaseObject | None:
         """A new object; None when somebody else made it meanwhile."""
+        words = {"labels": dict(labels or {}), "annotations": dict(annotations or {})}
         raw = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._address.name, "namespace": self._namespace()},
+            "metadata": {"name": self._address.name, "namespace": self._namespace(), **words},
             "spec": spec,
         }
         return await self._exchange("POST", "", raw)
@@ -97,7 +133,7 @@ class KubernetesLease:
         await self._api.close()
 
     async def _exchange(self, method: str, path: str, raw: Mapping[str, Any] | None) -> LeaseObject | None:
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{self._namespace()}/leases{path}"
+        path = f"{leases_of(self._namespace())}{path}"
         status, body = await self._api.exchange(method, path, raw, self._needed)
         if status == _CONFLICT or (status == _NOT_FOUND and method != "POST"):
             return None
