@@ -102,6 +102,11 @@ def _metrics() -> list[Record]:
     return [_metric(metric) for metric in all_metrics()]
 
 
+def _former(metric: Metric) -> str:
+    former = metric.former
+    return "" if former is None else f" Before version {former.until} also emitted as {former.name}."
+
+
 def _metric(metric: Metric) -> Record:
     return {
         "name": metric.name,
@@ -109,5 +114,5 @@ def _metric(metric: Metric) -> Record:
         "kind": str(metric.kind),
         "unit": metric.unit,
         "attributes": list(metric.attributes),
-        "help": metric.help,
+        "help": metric.help + _former(metric),
     }

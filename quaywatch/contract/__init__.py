@@ -12,7 +12,20 @@ from __future__ import annotations
 
 from .backups import Backup, BackupReport, Backups, BackupSet, RestoreTest
 from .browser import Browser, Page, SignIn
-from .metrics import Attributes, Distribution, Exemplar, Kind, Meter, Metric, Sample, Series, Snapshot, Stability, Value
+from .metrics import (
+    Attributes,
+    Distribution,
+    Exemplar,
+    Former,
+    Kind,
+    Meter,
+    Metric,
+    Sample,
+    Series,
+    Snapshot,
+    Stability,
+    Value,
+)
 from .targets import (
     Answer,
     Certificate,
@@ -60,6 +73,7 @@ __all__ = [
     "Exemplar",
     "Exporter",
     "ExporterTask",
+    "Former",
     "Grant",
     "Http",
     "Kind",

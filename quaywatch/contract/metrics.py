@@ -11,6 +11,7 @@ from typing import Protocol
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_VERSION = re.compile(r"\d+\.\d+")
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -83,6 +84,33 @@ Value = int | float | Distribution
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """The name that a metric had before: versions before ``until``, such as ``0.3``, emit both.
+
+    Raises:
+        ValueError: when the name is not well formed, or ``until`` is no version.
+    """
+
+    name: str
+    until: str
+
+    def __post_init__(self) -> None:
+        if not _METRIC_NAME.fullmatch(self.name):
+            raise ValueError(f"former metric name {self.name!r}: dotted lower-case words are expected")
+        if not _VERSION.fullmatch(self.until):
+            raise ValueError(f"former metric name {self.name}: until {self.until!r}: a version as 0.3 is expected")
+
+    def is_emitted_by(self, version: str) -> bool:
+        """Whether this version of the agent still emits the name."""
+        return _numbers(version) < _numbers(self.until)
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """One metric, declared once, next to the code that reads it.
 
@@ -96,6 +124,7 @@ class Metric:
         stability: what users may rely on.
         bounds: upper bounds of a histogram's buckets, ascending.
         budget: the most series of this metric one target may have; what is beyond goes to an overflow series.
+        former: the name that it had, for as long as both are emitted.
 
     Raises:
         ValueError: when a name is not well formed, or bounds and kind do not fit.
@@ -109,6 +138,7 @@ class Metric:
     stability: Stability = Stability.DEVELOPMENT
     bounds: tuple[float, ...] = ()
     budget: int = 2000
+    former: Former | None = None
 
     def __post_init__(self) -> None:
         if not _METRIC_NAME.fullmatch(self.name):

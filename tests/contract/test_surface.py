@@ -9,9 +9,9 @@ from quaywatch import contract, errors
 
 CONTRACT = (
     "Answer Attributes Backup BackupReport BackupSet Backups Browser Certificate Cluster Distribution Driver Exemplar "
-    "Exporter ExporterTask Grant Http Kind Meter Metric Odoo Outcome Page Per Phase Postgres Probe ProbeTask Reach "
-    "Reason Redis Requests RestoreTest Row Sample Series SignIn Snapshot Stability SweepOrder Swept Target TargetKind "
-    "Transaction Transport Trouble Value Visit Watched"
+    "Exporter ExporterTask Former Grant Http Kind Meter Metric Odoo Outcome Page Per Phase Postgres Probe ProbeTask "
+    "Reach Reason Redis Requests RestoreTest Row Sample Series SignIn Snapshot Stability SweepOrder Swept Target "
+    "TargetKind Transaction Transport Trouble Value Visit Watched"
 )
 
 ERRORS = (

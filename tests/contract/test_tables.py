@@ -14,6 +14,7 @@ import exporters
 import probes
 from exporters import EXPORTERS
 from probes import PROBES
+from quaywatch import __version__
 from quaywatch.cli.registry import all_metrics
 from quaywatch.contract import Exporter, Probe, Stability
 
@@ -63,8 +64,15 @@ def test_an_exporter_ends_before_its_next_turn(exporter: Exporter[object, object
 
 def test_metric_names_are_unique() -> None:
     """One name, one meaning, over the whole product."""
-    counts = Counter(metric.name for metric in all_metrics())
+    formers = [metric.former.name for metric in all_metrics() if metric.former]
+    counts = Counter([*(metric.name for metric in all_metrics()), *formers])
     assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_no_former_name_outlives_its_version() -> None:
+    """A declaration that this version does not heed any more is deleted."""
+    formers = [metric.former for metric in all_metrics() if metric.former]
+    assert [former.name for former in formers if not former.is_emitted_by(__version__)] == []
 
 
 def test_units_are_base_units_and_never_in_the_name() -> None:

@@ -142,7 +142,7 @@ async def test_an_archiver_that_fails_says_so_with_its_backlog(
 async def test_a_query_that_fills_the_disk_shows_while_it_runs(
     server: Postgres, connect: Any, read: Read, eventually: Read
 ) -> None:
-    """Files of a tenant in flight; nothing is left when it ends."""
+    """Wanted 13: files of a tenant in flight; nothing is left when it ends."""
     cluster = await connect(server)
     reading = partial(read, postgres_temp.EXPORTER, cluster)
     sorting = """

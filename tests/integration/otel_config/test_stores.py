@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -14,7 +15,8 @@ from otel_config.names import prometheus_name
 from otel_config.prometheus import exposition
 from otel_config.settings import OtlpSettings, Protocol, SignalSettings
 from otel_config.telemetry import Telemetry
-from quaywatch.contract import Distribution, Kind, Metric, Series, Snapshot
+from quaywatch.contract import Distribution, Former, Kind, Metric, Series, Snapshot
+from quaywatch.runtime.view import Everything
 from sandbox.parts import api, prometheus, victoriametrics
 from sandbox.testing import shared_world
 from sandbox.world import World
@@ -185,6 +187,26 @@ async def filled_count(world: World, promql: str, least: float) -> float:
             return value
         assert time.monotonic() < end, f"{promql} is {value}"
         await asyncio.sleep(0.2)
+
+
+async def test_a_renamed_metric_is_stored_under_both_names(world: World) -> None:
+    """Wanted 10: until the version that is named, in both stores, of the same kind with the same value.
+
+    In that version only the new names are left.
+    """
+    metric = Metric("renamed.after", Kind.GAUGE, "s", "A metric.", ("mode",), former=Former("renamed.before", "0.3"))
+    counted = replace(metric, name="renamed.events", kind=Kind.COUNTER, former=Former("renamed.incidents", "0.3"))
+    held = Held([series(metric, 7, mode="x"), series(counted, 9, time.time() - 60, mode="x")])
+    before, after = Everything(held, version="0.2.7"), Everything(held, version="0.3.0")
+    values = {"after": 7, "before": 7, "events": 9, "incidents": 9}
+    async with sending(before, direct(world)):
+        pushed = await filled(in_victoriametrics, world, '{__name__=~"renamed_.*"}', 4)
+    async with scraped(before, world):
+        found = await filled(in_prometheus, world, '{__name__=~"renamed_.*"}', 4)
+    for stored in (pushed, found):
+        assert {name.split("_")[1]: value for (name, _), value in stored.items()} == values
+        assert len({labels for _, labels in stored}) == 1
+    assert sorted(one.metric.name for one in after.series()) == ["renamed.after", "renamed.events"]
 
 
 async def test_a_vanished_series_ends_in_both_stores(world: World) -> None:

@@ -60,7 +60,7 @@ def tenant(name: str) -> bool:
 
 
 async def test_three_hundred_tenants_cost_five_connections(server: Postgres) -> None:
-    """Within two intervals all tenants are read, over five connections at most; a dropped one ends with its tour."""
+    """Rows 16 and 17: in two intervals all are read, over five connections at most; a dropped one ends with its tour."""
     bench = Bench(leased(address(server), ttl=15))
     seen: list[int] = []
     async with superuser(server) as observer:
@@ -113,7 +113,7 @@ def of(bench: Bench, database: str) -> list[Series]:
 
 
 async def test_a_tenant_that_may_not_be_read_costs_only_itself(server: Postgres) -> None:
-    """Without the grant one exporter fails in one database, with its reason; all others are read."""
+    """Row 18: without the grant one exporter fails in one database, with its reason; all others are read."""
     sql(server, "revoke select on queue_job from quaywatch", "runtime_tenant_3")
     sql(server, "drop table queue_job", "runtime_tenant_4")
     bench = Bench()

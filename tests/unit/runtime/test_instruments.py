@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from quaywatch.contract import Distribution, Exemplar, Kind, Metric
+from quaywatch.contract import Distribution, Exemplar, Former, Kind, Metric
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.view import Everything
 from tests.unit.runtime.fakes import EPOCH, EVENTS, LEVEL, HandClock, matching, value
@@ -123,3 +123,35 @@ def test_the_view_is_the_sum_of_its_parts(meter: Instruments, clock: HandClock) 
     meter.set(LEVEL, 1, "a")
     other.set(LEVEL, 2, "b")
     assert [series.value for series in Everything(meter, other).series()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [
+        ("0.2.9", ["test.after", "test.before"]),
+        ("0.3.0", ["test.after"]),
+        ("0.10.0", ["test.after"]),
+        ("1.0.0", ["test.after"]),
+    ],
+)
+def test_a_former_name_ends_in_its_version(
+    version: str, names: list[str], meter: Instruments, clock: HandClock
+) -> None:
+    """Until then each series leaves under both names, and a histogram is one under both."""
+    other = Instruments("prod", clock)
+    renamed = Metric("test.after", Kind.HISTOGRAM, "s", "A metric.", bounds=(1.0,), former=Former("test.before", "0.3"))
+    other.record(renamed, 0.5)
+    view = Everything(meter, other, version=version)
+    first, second = view.series(), view.series()
+    assert [series.metric.name for series in first] == names
+    assert {(series.value, series.start, series.metric.unit) for series in first} == {
+        (Distribution((1, 0), 0.5), first[0].start, "s")
+    }
+    assert [series.metric for series in first] == [series.metric for series in second]
+
+
+@pytest.mark.parametrize(("name", "until"), [("Before", "0.3"), ("test.before", "0.3.1"), ("test.before", "soon")])
+def test_a_former_name_is_a_name_and_has_an_end(name: str, until: str) -> None:
+    """What is wrong is refused where it is declared."""
+    with pytest.raises(ValueError, match="former metric name"):
+        Former(name, until)
