@@ -60,7 +60,7 @@ def tenant(name: str) -> bool:
 
 
 async def test_three_hundred_tenants_cost_five_connections(server: Postgres) -> None:
-    """Rows 16 and 17: in two intervals all are read, over five connections at most; a dropped one ends with its tour."""
+    """Rows 16, 17: in two intervals all are read, over five connections at most; a dropped one ends with its tour."""
     bench = Bench(leased(address(server), ttl=15))
     seen: list[int] = []
     async with superuser(server) as observer:
