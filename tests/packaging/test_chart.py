@@ -108,15 +108,34 @@ def test_every_mount_has_its_volume(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_agents_may_do_what_their_configuration_needs(name: str, tmp_path: Path) -> None:
-    """The Lease is theirs by its configured name; who discovers pods may read them, and nobody else."""
+    """The one Lease is theirs, or all where each has its own; who discovers pods may read them, and nobody else."""
     config = yaml.safe_load(text_of(name))
     rules = only("Role", example(name))["rules"]
-    assert [(rule["verbs"], rule.get("resourceNames")) for rule in rules] == [
-        (["create"], None),
-        (["get", "update"], [config["lease"]["kubernetes"]["name"]]),
-    ]
+    one = [(["create"], None), (["get", "update"], [config["lease"]["kubernetes"]["name"]])]
+    several = [(["get", "list", "create", "update", "delete"], None)]
+    found = [(rule["verbs"], rule.get("resourceNames")) for rule in rules]
+    assert found == (several if config["lease"].get("shards") else one)
     clusterwide = [rule["verbs"] for item in example(name) if item["kind"] == "ClusterRole" for rule in item["rules"]]
     assert clusterwide == ([["get", "list", "watch"]] if accepted(text_of(name), tmp_path).discovery else [])
+
+
+@pytest.mark.parametrize(
+    ("lease", "made", "asks"),
+    [
+        ({"shards": True}, {"shards": True, "kubernetes": {"name": "quaywatch"}}, True),
+        ({"target": "erp-db"}, {"target": "erp-db"}, False),
+        ("none", "none", False),
+    ],
+)
+def test_the_lease_is_where_the_configuration_says(lease: Any, made: Any, asks: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """The chart adds a Lease object where no other place is named; without one there are neither rights nor a token."""
+    values = values_of(CHART / "examples/deployment/values.yaml")
+    values["config"]["lease"] = lease
+    found = render(tmp_path, values)
+    (text,) = [item["data"]["quaywatch.yaml"] for item in found if item["kind"] == "ConfigMap"]
+    assert yaml.safe_load(text)["lease"] == made
+    volumes = [volume["name"] for pod in pods(found) for volume in pod["volumes"]]
+    assert ("Role" in {item["kind"] for item in found}, "api" in volumes) == (asks, asks)
 
 
 def test_the_service_chooses_the_agents_and_not_the_test() -> None:

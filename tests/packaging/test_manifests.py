@@ -51,7 +51,10 @@ def config_of(name: str) -> Any:
 def all_of_it(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
     """What somebody gets whose own kustomization takes the Deployment, every optional component, and a label."""
     folder = tmp_path_factory.mktemp("own")
-    parts = [*(KUSTOMIZE / "components" / name for name in ("service-monitor", "pod-monitor", "rules")), DASHBOARDS]
+    parts = [
+        *(KUSTOMIZE / "components" / name for name in ("service-monitor", "pod-monitor", "rules", "shards")),
+        DASHBOARDS,
+    ]
     own = {
         "namespace": "mine",
         "resources": [os.path.relpath(KUSTOMIZE / "overlays/deployment", folder.resolve())],
@@ -209,6 +212,12 @@ def test_agents_may_do_what_they_need(name: str) -> None:
     clusterwide = [item["rules"] for item in overlay(name) if item["kind"] == "ClusterRole"]
     pods_of_the_node = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
     assert clusterwide == ([pods_of_the_node] if name == "daemonset" else [])
+
+
+def test_agents_that_share_targets_have_leases_of_their_own(all_of_it: list[Manifest]) -> None:
+    """The component for shards gives what one Lease for each agent takes."""
+    (rule,) = only("Role", all_of_it)["rules"]
+    assert (rule["verbs"], rule["resources"]) == (["get", "list", "create", "update", "delete"], ["leases"])
 
 
 def test_the_token_reaches_the_agent_alone() -> None:

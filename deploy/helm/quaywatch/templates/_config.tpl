@@ -9,7 +9,8 @@
 {{- if eq .Values.mode "daemonset" }}
 {{- $_ := set $ours "discovery" (dict "node" "${env:NODE_NAME}") }}
 {{- end }}
-{{- if and (ne .Values.mode "sidecar") (not (hasKey .Values.config "lease")) }}
+{{- $lease := default dict .Values.config.lease }}
+{{- if and (ne .Values.mode "sidecar") (kindIs "map" $lease) (not (hasKey $lease "target")) (not (hasKey $lease "kubernetes")) }}
 {{- $_ := set $ours "lease" (dict "kubernetes" (dict "name" (include "quaywatch.fullname" .))) }}
 {{- end }}
 {{- mergeOverwrite $ours (deepCopy .Values.config) | toYaml }}
