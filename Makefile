@@ -12,7 +12,7 @@ BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
 BUILD_IMAGE = $(BUILDER) build $(if $(filter docker,$(notdir $(BUILDER))),,--format docker) \
   $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help install check fix test demo bench bench-probes soak tenants pictures locks manifests wheel image release clean
+.PHONY: help install check fix test demo bench bench-probes paging soak tenants pictures locks manifests wheel image release clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -51,6 +51,9 @@ tenants: install ## half an hour of a thousand tenants that come and go; TENANTS
 
 bench-probes: install ## probes beside bare scripts that do the same, into docs/benchmarks.md
 	$(BIN)/python -m bench.probes
+
+paging: install ## false pages of simulated months, and what real outages take to be told, into docs/objectives.md
+	$(BIN)/python -m bench.paging --outages
 
 soak: install ## 1,000 runs of all flows, some killed, and what is left, into docs/residue.md; SOAK_RUNS=100 is a short one
 	$(BIN)/python -m bench.soak $(SOAK_RUNS)

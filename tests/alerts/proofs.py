@@ -1,15 +1,72 @@
-"""How each alert is proved to fire and to resolve in a real Prometheus: by a fault in the sandbox, or from samples."""
+"""How each alert is proved to fire and to resolve in a real Prometheus: by a fault in the sandbox, or from samples.
+
+python -m tests.alerts.proofs       writes it into docs/objectives.md
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from bench.page import put
 from tests.alerts.cases import CASES
 
-BY_FAULT: Mapping[str, str] = {
-    "FlowFailing": "Odoo is stopped",
+BY_FAULT: Mapping[str, Mapping[str, str]] = {
+    "backlog": {
+        "ArchiverFailing": "the archive takes no file of the log",
+        "BackupFailing": "the backup's job reports a failure",
+        "BackupTooOld": "the newest backup that is reported is of the day before yesterday",
+        "CronsDeactivated": "a cron is switched off",
+        "CronsOverdue": "a cron waits for two hours",
+        "CronsSkipped": "a module waits to be installed",
+        "Deadlocks": "two sessions deadlock",
+        "EdiStuck": "a document waits for two hours",
+        "MailStuck": "a mail waits for two hours",
+        "QueueStalled": "25 jobs have been due for half an hour",
+        "RedisEvicts": "Redis throws keys out",
+        "RedisMemoryHigh": "Redis is filled to its limit",
+        "ReplicaBehind": "a standby does not replay, while 10 MB are written",
+        "ReplicaStale": "a standby does not replay",
+        "RestoreTestMissing": "a restore job never tells",
+        "RestoreTestTooOld": "a restore job tells of a failure",
+        "ExporterFailing": "a table of orders that is locked cannot be read",
+        "FlowFailing": "a table of orders is locked",
+        "IdleInTransaction": "the session that locks it does nothing",
+        "LockWaitLong": "a session waits for it",
+        "SessionsBlocked": "a session and the flow's own wait for it",
+    },
+    "outage": {
+        "EdgeErrors": "Odoo is stopped behind Traefik",
+        "FlowFailing": "Odoo is stopped",
+        "OrdersWithoutPicking": "a customer's order of two hours ago has nothing to pick",
+        "ReplicaDisconnected": "a standby is cut off",
+        "SlotRetainsLog": "a standby is cut off, while 8 MB are written",
+        "StandbyMissing": "a standby is cut off",
+        "TargetDown": "Odoo is stopped",
+    },
+    "silence": {
+        "AgentAbsent": "the agent is stopped",
+        "FlowAbsent": "the agent is stopped",
+    },
 }
-"""The alerts that a real fault raises, and which."""
+"""The alerts that real faults raise, by what is broken at a time, with the fault of each."""
 
-FROM_SAMPLES = sorted({*CASES} - {*BY_FAULT})
+PAGE = Path(__file__).parents[2] / "docs" / "objectives.md"
+FAULTS = [(name, alert) for name, alerts in BY_FAULT.items() for alert in alerts]
+"""Each of them."""
+FROM_SAMPLES = sorted({*CASES} - {alert for _, alert in FAULTS})
 """The others: samples are served to Prometheus."""
+
+
+def table() -> str:
+    """Who is proved how, for the page of objectives."""
+    lines = [f"| {alert} | {_raised_by(alert)} |\n" for alert in sorted(CASES)]
+    return "| Alert | Raised by |\n|---|---|\n" + "".join(lines)
+
+
+def _raised_by(alert: str) -> str:
+    return "; ".join(BY_FAULT[name][alert] for name, one in FAULTS if one == alert) or "samples"
+
+
+if __name__ == "__main__":
+    put(PAGE, "proofs", table())
