@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -49,19 +50,17 @@ def config_of(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def all_of_it(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
-    """What somebody gets whose own kustomization takes the Deployment, every optional component, and a label."""
+    """What the kustomization of the documentation renders to, with more components and another namespace."""
     folder = tmp_path_factory.mktemp("own")
-    parts = [
-        *(KUSTOMIZE / "components" / name for name in ("service-monitor", "pod-monitor", "rules", "shards")),
-        DASHBOARDS,
-    ]
-    own = {
-        "namespace": "mine",
-        "resources": [os.path.relpath(KUSTOMIZE / "overlays/deployment", folder.resolve())],
-        "components": [os.path.relpath(part, folder.resolve()) for part in parts],
-        "labels": [{"pairs": {"release": "stack"}}],
-    }
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    own = yaml.safe_load(text.partition("# kustomization.yaml\n")[2].partition("```")[0])
+    own["namespace"] = "mine"
+    own["components"] += [f"quaywatch/deploy/kustomize/components/{name}" for name in ("pod-monitor", "shards")]
+    here = os.path.relpath(ROOT, folder.resolve())
+    for paths in (own["resources"], own["components"]):
+        paths[:] = [f"{here}/{path.removeprefix('quaywatch/')}" for path in paths]
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    shutil.copy(KUSTOMIZE / "overlays/deployment/quaywatch.yaml", folder)
     return documents(manifests.kustomized(folder))
 
 
@@ -237,7 +236,13 @@ def test_a_namespace_of_your_own_reaches_everything(all_of_it: list[Manifest]) -
 
 def test_a_label_of_your_own_reaches_everything(all_of_it: list[Manifest]) -> None:
     """The label by which a Prometheus chooses its monitors and rules is passed through."""
-    assert {item["metadata"]["labels"]["release"] for item in all_of_it} == {"stack"}
+    assert {item["metadata"]["labels"]["release"] for item in all_of_it} == {"kube-prometheus-stack"}
+
+
+def test_an_image_of_your_own_is_started(all_of_it: list[Manifest]) -> None:
+    """The image that a kustomization names takes the place of ours, in the version that the documentation names."""
+    (pod,) = pods(all_of_it)
+    assert [item["image"] for item in pod["containers"]] == [f"registry.example.com/quaywatch:{__version__}"]
 
 
 def test_the_monitors_find_the_agents(all_of_it: list[Manifest]) -> None:
