@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 
@@ -41,12 +41,16 @@ class Beat:
 class ContendedLeases(ABC):
     """Contends for leases, beat by beat; subclasses speak to the keeper.
 
+    ``fills_in`` is whether an agent acts on targets whose holder is not known while the keeper cannot be reached.
+
     Args:
         ttl: seconds after which a holder that says nothing has lost its leases.
         meter: where `quaywatch.lease.*` goes.
         clock: monotonic time, and the time of day at which another holder was last known to live.
         chance: numbers from 0 to 1 that keep the agents' beats apart.
     """
+
+    fills_in: ClassVar[bool] = True
 
     def __init__(self, *, ttl: float, meter: Meter, clock: Clock, chance: Callable[[], float] = random.random) -> None:
         self._ttl = ttl
@@ -181,17 +185,23 @@ class ContendedLeases(ABC):
             _log.warning("leases cannot be kept", error=str(error) if defect is None else "", exc_info=defect)
         await self._hang_up()
         self._meter.set(LEASE_UNREACHABLE, 1)
-        trusted = self._refused if now - self._cut_off_since < PATIENCE * self._ttl else frozenset()
-        self._act_on(self._acting | (self._wanted - trusted))
+        self._act_on(self._acting | (self._orphans(now - self._cut_off_since) if self.fills_in else frozenset()))
+
+    def _orphans(self, seconds: float) -> frozenset[str]:
+        """The targets whose holder nobody knows, or trusts, after so many seconds without the keeper."""
+        trusted = self._refused if seconds < PATIENCE * self._ttl else frozenset()
+        return self._wanted - trusted
 
     def _act_on(self, names: Iterable[str]) -> None:
         acting = frozenset(names) & self._wanted
         changed, self._acting = acting ^ self._acting, acting
         for name in self._wanted:
             self._meter.set(LEASE_HELD, int(name in self._locked and self._silence() < self._ttl), name)
-        for name in sorted(changed):
+        for name in changed:
             self._meter.add(LEASE_CHANGES, 1, name)
-            _log.info("acts on a shared target" if name in acting else "left a shared target", target=name)
+        for some, words in ((changed & acting, "acts on shared targets"), (changed - acting, "left shared targets")):
+            if some:
+                _log.info(words, number=len(some), targets=sorted(some))
         if changed:
             self._changed()
 

@@ -81,6 +81,8 @@ class KubernetesShards(ContendedLeases):
         chance: numbers from 0 to 1 that keep the agents' beats apart.
     """
 
+    fills_in = False
+
     def __init__(
         self,
         store: MemberStore,

@@ -33,6 +33,8 @@ _POSITIVE: Final = 0x7FFF_FFFF
 class PostgresShards(PostgresLeases):
     """Implements `quaywatch.runtime.leases.Leases`: an agent holds the targets of its share that others let go."""
 
+    fills_in = False
+
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._room = lock_key(self._installation, "members") & _POSITIVE

@@ -1,0 +1,24 @@
+"""Three agents on three hundred shared targets: each target has one of them, also when one is killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.shards import NAMES, postgres_keeper, trial
+from sandbox.testing import shared_world
+
+TARGETS = 300
+EVERY = 3.0
+
+
+@pytest.mark.timeout(120)
+async def test_each_target_is_read_once_in_an_interval_by_one_agent() -> None:
+    """As the targets saw it: one reader each, once in an interval; a killed one's have another within two."""
+    with postgres_keeper(shared_world("postgres")) as keeper:
+        seen = await trial(keeper, targets=TARGETS, every=EVERY)
+    assert (set(seen.shares), sum(seen.shares.values())) == (set(NAMES), TARGETS)
+    assert min(seen.shares.values()) > TARGETS / len(NAMES) / 2
+    assert (seen.shared, seen.moved) == ((), ())
+    assert EVERY * 0.3 < seen.gaps[0] <= seen.gaps[1] < EVERY * 1.9
+    assert len(seen.resumed) == seen.shares[NAMES[0]]
+    assert max(seen.resumed.values()) < 2 * EVERY
