@@ -23,6 +23,7 @@ from .parts import (
 )
 
 narrow = partial(graph, width=6)
+fifth = partial(graph, width=5)
 WATCHED = Variable(name="target", label="Target", metric="quaywatch.target.up")
 
 
@@ -119,15 +120,16 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
         f"max by (target, probe) (<quaywatch.probe.{name}>{{{HERE}}})" for name in ("last_run.time", "interval")
     )
     return (
-        narrow(
-            title="How many intervals ago did each flow run?",
-            description="1 or less while it runs as configured; at the line nobody knows any more whether it works.",
+        fifth(
+            title="Do flows run on time?",
+            description="Intervals since the last run, 1 or less while all is as configured; at the line nobody knows"
+            " any more whether the flow works.",
             unit="none",
             steps=red_above(levels.late),
             empty="no flow is configured",
             queries=over_time(f"(time() - {ran}) / {every}", "{{probe}} {{target}}"),
         ),
-        narrow(
+        fifth(
             title="How many runs are not made?",
             description="Runs an hour that were due and that no agent made.",
             unit="short",
@@ -138,7 +140,7 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
                 "{{probe}} {{target}}",
             ),
         ),
-        narrow(
+        fifth(
             title="Do flows leave anything behind?",
             description="Records of past runs that could be erased and still stand, as the last sweep saw them.",
             steps=ANY_IS_BAD,
@@ -146,16 +148,16 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
             queries=over_time(f"max by (target, probe) (<quaywatch.probe.residue>{{{HERE}}})", "{{probe}} {{target}}"),
         ),
         stat(
-            title="When does an API key expire?",
-            description="Nothing is known of a target's flows once its key has.",
-            width=6,
+            title="When do keys expire?",
+            description="Time left of API keys: nothing is known of a target's flows once its key has expired.",
+            width=4,
             height=7,
             steps=red_below(levels.certificate),
             empty="no key expires",
             when_fine=True,
             queries=now(f"min by (target, key) (<odoo.api_key.remaining>{{{HERE}}})", "{{key}} of {{target}}"),
         ),
-        narrow(
+        fifth(
             title="Who acts on shared targets?",
             description="Agents that hold the lease of a target: one each, and two only for as long as a lease lives.",
             empty="no target is shared",

@@ -177,7 +177,7 @@ def _steps() -> tuple[Panel, ...]:
             queries=traced(mean(STEP, "target, probe, step", FLOW), "{{probe}} {{step}} ({{target}})"),
         ),
         graph(
-            title="How long does each step take the unlucky?",
+            title="How slow are steps for the unlucky?",
             description="The 95th percentile of each step's duration; a point is one run, and leads to its trace.",
             width=6,
             leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),

@@ -165,7 +165,7 @@ def _crons(levels: Levels) -> tuple[Panel, ...]:
             queries=over_time(f"max by (database) (<odoo.cron.skipped>{{{TENANT}}})", "{{database}}"),
         ),
         narrow(
-            title="How many crons were switched off while they failed?",
+            title="Were failing crons switched off?",
             description="By Odoo, after failing for days, or by somebody. Absent before Odoo 18.",
             steps=ANY_IS_BAD,
             empty="no Odoo here tells",
@@ -192,8 +192,8 @@ def _messages(levels: Levels) -> tuple[Panel, ...]:
             queries=over_time(f"sum by (database, state) (<odoo.mail.backlog>{{{TENANT}}})", "{{database}} {{state}}"),
         ),
         narrow(
-            title="How long does the oldest mail wait?",
-            description="Of the mail that is to be sent: customers get neither confirmations nor invoices.",
+            title="How long does mail wait?",
+            description="Age of the oldest that is to be sent: customers get neither confirmations nor invoices.",
             steps=red_above(levels.mail),
             empty="no mail waits",
             when_fine=True,
@@ -208,8 +208,8 @@ def _messages(levels: Levels) -> tuple[Panel, ...]:
             queries=over_time(f"sum by (database, state) (<odoo.edi.backlog>{{{TENANT}}})", "{{database}} {{state}}"),
         ),
         narrow(
-            title="How long does the oldest document wait?",
-            description="Of the electronic documents that are to be sent.",
+            title="How long do documents wait?",
+            description="Age of the oldest electronic document that is to be sent.",
             steps=red_above(levels.documents),
             empty="no document waits",
             when_fine=True,

@@ -164,7 +164,7 @@ def _archive(levels: Levels) -> tuple[Panel, ...]:
             queries=now(f"1 - max by (target) (<postgresql.archiver.failing>{{{HERE}}})", "{{target}}"),
         ),
         narrow(
-            title="How long does the log wait to be archived?",
+            title="How long does the log wait for it?",
             description="Age of the oldest file that waits. Were the server lost now, it would be lost as well.",
             steps=red_above(levels.archive),
             empty="nothing waits, or nothing is archived",
@@ -172,8 +172,8 @@ def _archive(levels: Levels) -> tuple[Panel, ...]:
             queries=over_time(f"max by (target) (<postgresql.archiver.backlog.age>{{{HERE}}})", "{{target}}"),
         ),
         narrow(
-            title="How many files are archived, and how many tries fail?",
-            description="Files of the log a minute.",
+            title="How many files are archived?",
+            description="Files of the log a minute, and the tries that failed.",
             unit="cpm",
             empty=NO_ARCHIVE,
             queries=(
@@ -182,7 +182,7 @@ def _archive(levels: Levels) -> tuple[Panel, ...]:
             ),
         ),
         yes_or_no(
-            title="Is the log that each slot needs still there?",
+            title="Is each slot's log still there?",
             description="NO once it is lost, or may be at the next checkpoint: the slot's reader must be made anew.",
             width=6,
             height=7,
@@ -214,8 +214,8 @@ def _backups() -> tuple[Panel, ...]:
             queries=over_time(f"max by (backup, type) (<quaywatch.backup.size>{{{PLACE}}})", "{{backup}} {{type}}"),
         ),
         stat(
-            title="Of how many things was restoring tried?",
-            description="Things of which a restore test was ever told; 0 before the first.",
+            title="Was restoring tried?",
+            description="How many things a restore test was ever told of; 0 before the first.",
             width=4,
             height=7,
             steps=BAD_BELOW_ONE,
@@ -223,7 +223,7 @@ def _backups() -> tuple[Panel, ...]:
             queries=now(f"max by (target) (<quaywatch.restore_test.known>{{{PLACE}}})", "{{target}}"),
         ),
         stat(
-            title="Did the last restore test succeed?",
+            title="Did the last test succeed?",
             description="Of each thing of which a restore test was ever told.",
             width=5,
             height=7,
@@ -233,7 +233,7 @@ def _backups() -> tuple[Panel, ...]:
             queries=now(f"min by (target, backup) (<quaywatch.restore_test.ok>{{{PLACE}}})", "{{target}} {{backup}}"),
         ),
         graph(
-            title="How long does it take to be back, and what is lost?",
+            title="How soon are we back?",
             width=5,
             description="Recovery time and recovery point that the last successful restore test achieved.",
             empty="no restore test was ever told of",

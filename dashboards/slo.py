@@ -77,14 +77,14 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
             queries=now(recorded(f"quaywatch:tier_budget_left:ratio{PERIOD}", PLACE), "{{tier}}"),
         ),
         _promised(
-            title="How many requests did users get an answer to?",
+            title="How many requests were answered?",
             description="Part of the requests of 30 days at the edge that did not end with an error of the server.",
             width=6,
             steps=red_below(1 - levels.edge_budget),
             queries=now(_at_the_edge(f"1 - {recorded(f'quaywatch:edge_errors:ratio{PERIOD}', PLACE)}"), "{{target}}"),
         ),
         _promised(
-            title="How much budget is left at the edge?",
+            title="What is left of it at the edge?",
             description="Part of the errors allowed in 30 days that did not happen.",
             width=6,
             steps=red_below(0.0),

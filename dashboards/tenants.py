@@ -79,7 +79,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
         stat(
             title="How many connections are taken?",
             description="Of those that a server can give: when they run out, tenants take them from each other.",
-            width=5,
+            width=6,
             unit="percentunit",
             steps=red_above(levels.connections),
             queries=now(connections_taken(), "{{target}}"),
@@ -87,7 +87,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
         stat(
             title="Who does the most?",
             description="The largest part of a server's transactions that one tenant commits.",
-            width=7,
+            width=6,
             unit="percentunit",
             queries=now(f"topk(1, {each} / on (target) group_left () ({every} > 0))", "{{database}} on {{target}}"),
         ),
@@ -147,6 +147,7 @@ def _ranked(levels: Levels) -> tuple[Panel, ...]:
             description="Part of the requests that end in a server's error, by the router and hosts at the edge, if the"
             " edge counts by router.",
             width=24,
+            height=5,
             unit="percentunit",
             steps=red_above(levels.tenant_errors),
             empty="no edge counts by router",

@@ -88,7 +88,7 @@ def test_durations_show_the_runs_they_are_made_of() -> None:
         for target in panel["targets"]
         if target["exemplar"]
     }
-    assert set(asked) == {"How long does each step take?", "How long does each step take the unlucky?"}
+    assert set(asked) == {"How long does each step take?", "How slow are steps for the unlucky?"}
     histograms = {prometheus_name(metric) for metric in all_metrics() if metric.bounds}
     assert all(any(name in text for name in histograms) for text in asked.values())
 
