@@ -81,11 +81,14 @@ def named(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def validated(config: Config, folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """What the Collector says to a configuration."""
+def validated(
+    config: Config, folder: Path, environ: Mapping[str, str], *beside: Path
+) -> subprocess.CompletedProcess[str]:
+    """What the Collector says to a configuration, with other files over it."""
     file = folder / "collector.yaml"
     file.write_text(yaml.safe_dump(config))
-    argv = [str(collector.program()), "validate", "--config", f"file:{file}"]
+    files = [word for path in (file, *beside) for word in ("--config", f"file:{path}")]
+    argv = [str(collector.program()), "validate", *files]
     return subprocess.run(argv, env=dict(environ), capture_output=True, text=True, check=False)
 
 
@@ -100,6 +103,14 @@ def test_what_is_built_in_is_valid(named: str, tmp_path: Path) -> None:
     done = validated(config, tmp_path, STORES)
     assert done.returncode == 0, done.stderr
     assert validated(config, tmp_path, {}).returncode != 0
+
+
+def test_without_a_log_store_the_gateway_is_valid(tmp_path: Path) -> None:
+    """With the file over it that the setting for one host has; its pipeline of logs has another exporter then."""
+    over = Path(__file__).parents[3] / "deploy/compose/collector.yaml"
+    done = validated(without(config_of("gateway"), NOT_BUILT_IN["gateway"]), tmp_path, STORES, over)
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(over.read_text())["service"]["pipelines"] == {"logs": {"exporters": ["debug"]}}
 
 
 def test_memory_is_limited_first_and_batches_are_made_last(named: str) -> None:
