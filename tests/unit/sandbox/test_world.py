@@ -75,7 +75,19 @@ def test_a_fault_that_strikes_a_part_wants_one_that_exists(tmp_path: Path, name:
         pass
 
 
-@pytest.mark.parametrize("name", ["lag", "cut-standby", "silent-line", "fill-redis", "evictions", "cron-off"])
+ONE_THING = (
+    "lag",
+    "cut-standby",
+    "silent-line",
+    "fill-redis",
+    "evictions",
+    "cron-off",
+    "skipped-crons",
+    "expiring-key",
+)
+
+
+@pytest.mark.parametrize("name", [*ONE_THING, "failing-archive"])
 def test_a_fault_that_strikes_one_thing_takes_no_target(tmp_path: Path, name: str) -> None:
     """A target that would be ignored is refused."""
     with pytest.raises(SandboxError, match="no meaning"), FAULTS[name](World(state=tmp_path), "redis"):
