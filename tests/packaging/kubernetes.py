@@ -47,10 +47,9 @@ def _validator(minor: str, kind: str, version: str) -> Draft202012Validator:
 @cache
 def _definitions(minor: str) -> Registry[Any]:
     empty: Registry[Any] = Registry()
-    full: Registry[Any] = empty.with_resource(
-        "_definitions.json", Resource.from_contents(_schema(minor, "_definitions"))
-    )
-    return full
+    contents = Resource.from_contents(_schema(minor, "_definitions"))
+    crawled: Registry[Any] = empty.with_resource("_definitions.json", contents).crawl()
+    return crawled
 
 
 def _schema(minor: str, name: str) -> Any:
