@@ -14,6 +14,7 @@ from quaywatch.contract import TargetKind, Watched
 from quaywatch.errors import InternalError, TargetError
 
 from .checks import Report, examine
+from .discovering import Look, look
 from .roles import role_script, wanted
 from .session import chosen, settings_of
 from .terminal import Cell, Console
@@ -32,15 +33,16 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
         ConfigError: when the configuration is wrong.
     """
     settings = settings_of(arguments.config, environ)
-    targets = chosen(settings, arguments)
     if arguments.sql:
-        return asyncio.run(_print_sql(settings, targets, console))
-    reports = asyncio.run(_reports(settings, targets))
+        return asyncio.run(_print_sql(settings, chosen(settings, arguments), console))
+    pods = asyncio.run(look(settings))
+    reports = asyncio.run(_reports(pods.settings, chosen(pods.settings, arguments)))
     _print(reports, console)
+    _print_pods(pods, console)
     if arguments.debug:
         for defect in _defects(reports):
             console.complain("".join(traceback.format_exception(defect)))
-    return exit_code(reports)
+    return exit_code(reports) or (TargetError.exit_code if pods.wrong else 0)
 
 
 def exit_code(reports: Sequence[Report]) -> int:
@@ -77,6 +79,14 @@ def _print(reports: Sequence[Report], console: Console) -> None:
             console.say(f"{report.name}: {finding.what}", "bad")
             for line in finding.remedy.splitlines():
                 console.say(f"    {line}")
+
+
+def _print_pods(pods: Look, console: Console) -> None:
+    if pods.told:
+        console.say()
+        console.say(pods.told)
+    for sentence in pods.wrong:
+        console.say(f"    {sentence}", "bad")
 
 
 def _row(report: Report) -> list[str | Cell]:

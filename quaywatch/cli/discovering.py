@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -14,9 +15,10 @@ from quaywatch.config.discovery_table import DiscoveryTable
 from quaywatch.config.pods import with_pods
 from quaywatch.contract import Meter
 from quaywatch.drivers.kubernetes import NodePods, Pod
+from quaywatch.errors import QuaywatchError
 from quaywatch.runtime.catalogue import DISCOVERY_LISTS, DISCOVERY_REFUSED, DISCOVERY_TARGETS, DISCOVERY_UP
 from quaywatch.runtime.clock import Clock
-from quaywatch.runtime.discovery import Following
+from quaywatch.runtime.discovery import Following, matters
 
 from .plan import api_address
 
@@ -26,6 +28,37 @@ _log: Any = structlog.get_logger(__name__)
 def node_pods(table: DiscoveryTable) -> NodePods:
     """Where the pods of the node are read."""
     return NodePods(api_address(table), table.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the node's pods gave.
+
+    Args:
+        settings: with a target for each pod.
+        told: what was found, in one line; empty without discovery.
+        wrong: a sentence for each pod that is not watched, or for why the pods are not known.
+    """
+
+    settings: Settings
+    told: str = ""
+    wrong: tuple[str, ...] = ()
+
+
+async def look(settings: Settings) -> Look:
+    """Ask once which pods there are."""
+    table = settings.discovery
+    if table is None:
+        return Look(settings)
+    source = node_pods(table)
+    try:
+        found = with_pods(settings, [pod for pod in (await source.list("")).pods if matters(pod)])
+    except QuaywatchError as error:
+        return Look(settings, f"discovery: the pods of {table.node} are not known", (str(error),))
+    finally:
+        await source.close()
+    told = f"discovery: {found.targets} pods of {table.node} are watched, {len(found.refused)} are refused"
+    return Look(found.settings, told, found.refused)
 
 
 class Discovering:

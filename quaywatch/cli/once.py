@@ -22,6 +22,7 @@ from quaywatch.runtime.tours import Tour
 from quaywatch.runtime.view import Everything
 from quaywatch.runtime.watch import PING_WITHIN
 
+from .discovering import look
 from .session import chosen, settings_of
 from .terminal import Cell, Console
 
@@ -32,8 +33,8 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     Raises:
         ConfigError: when the configuration is wrong, or an exporter that is asked for runs nowhere.
     """
-    settings = settings_of(arguments.config, environ)
     configure_logging("warning", "console", console.err)
+    settings = asyncio.run(look(settings_of(arguments.config, environ))).settings
     targets = chosen(settings, arguments)
     _refuse_idle(targets, arguments.exporter)
     cycle = Cycle(settings)

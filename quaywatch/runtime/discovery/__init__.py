@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .following import Following, PodSource
+from .following import Following, PodSource, matters
 
-__all__ = ["Following", "PodSource"]
+__all__ = ["Following", "PodSource", "matters"]

@@ -122,7 +122,7 @@ class Following:
         self._meter.add(DISCOVERY_LISTS, 1, cause)
         self._version = self._since = found.version
         self._list_at = self._clock.monotonic() + self._resync * (1 + self._chance() / 2)
-        self._become({pod.key: pod for pod in found.pods if _matters(pod)})
+        self._become({pod.key: pod for pod in found.pods if matters(pod)})
 
     async def _watch(self) -> None:
         """Take changes until the server, the line or the time for the next list ends it."""
@@ -147,7 +147,7 @@ class Following:
             return
         pods = dict(self._pods or {})
         pods.pop(change.pod.key, None)
-        if _matters(change.pod) and not change.gone:
+        if matters(change.pod) and not change.gone:
             pods[change.pod.key] = change.pod
         self._become(pods)
 
@@ -179,6 +179,6 @@ class Following:
         return longest * (0.5 + 0.5 * self._chance())
 
 
-def _matters(pod: Pod) -> bool:
+def matters(pod: Pod) -> bool:
     """Whether a pod says something to us, and can be spoken to."""
     return pod.running and bool(pod.address) and bool(pod.annotations)
