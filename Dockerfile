@@ -23,19 +23,9 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["quaywatch", "h
 ENTRYPOINT ["tini", "--", "quaywatch"]
 CMD ["run", "--config", "/etc/quaywatch/quaywatch.yaml"]
 
-# What the browser target adds: Chromium without its windows. What a page without a screen never opens stays out:
-# drivers of graphics cards with the compiler that they bring, a debugging layer, icons. Playwright needs libatomic.
-FROM common AS chromium
-COPY deploy/image/unneeded /etc/dpkg/dpkg.cfg.d/unneeded
-# hadolint ignore=DL3008
-RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium-headless-shell libatomic1 libnss3-tools \
- && rm -rf /var/lib/apt/lists/* \
- && ln -s /usr/lib/chromium/chromium-headless-shell /usr/bin/chromium
-
-# Both environments are made at the path that they have in the images, with their bytecode, since no start may write it.
-# With an epoch it is checked by the sources' content: it holds whatever time the files get.
-FROM common AS environment
+# The environment is made at the path that it has in the images, with its bytecode, since no start may write it: with an
+# epoch it is checked by the sources' content, and holds whatever time the files get.
+FROM common AS installer
 ENV SOURCE_DATE_EPOCH=0
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -46,22 +36,36 @@ RUN python3 -m venv /opt/quaywatch
 COPY locks/runtime.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r runtime.txt
 
-FROM environment AS agent-environment
-COPY dist/*.whl ./
-RUN pip install --no-cache-dir --disable-pip-version-check --no-deps ./*.whl \
- && pip uninstall --yes --quiet pip setuptools
+FROM installer AS packages
+RUN pip uninstall --yes --quiet pip setuptools
 
-FROM environment AS browser-packages
+FROM installer AS browser-packages
 COPY locks/browser.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r browser.txt
-
-FROM browser-packages AS browser-environment
-COPY dist/*.whl ./
-RUN pip install --no-cache-dir --disable-pip-version-check --no-deps ./*.whl \
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r browser.txt \
  && pip uninstall --yes --quiet pip setuptools
 
-FROM chromium AS browser
-COPY --from=browser-environment /opt/quaywatch /opt/quaywatch
+# Our own part, by itself: all that differs from one version to the next is one small layer.
+FROM installer AS own
+COPY dist/*.whl ./
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --prefix /own ./*.whl
+
+FROM common AS agent-base
+COPY --from=packages /opt/quaywatch /opt/quaywatch
+
+# Chromium without its windows. What a page without a screen never opens stays out: drivers of graphics cards with the
+# compiler that they bring, a debugging layer, icons. Playwright needs libatomic.
+FROM common AS browser-base
+COPY deploy/image/unneeded /etc/dpkg/dpkg.cfg.d/unneeded
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      chromium-headless-shell libatomic1 libnss3-tools \
+ && rm -rf /var/lib/apt/lists/* \
+ && ln -s /usr/lib/chromium/chromium-headless-shell /usr/bin/chromium
+COPY --from=browser-packages /opt/quaywatch /opt/quaywatch
+
+FROM browser-base AS browser
+COPY --from=own /own /opt/quaywatch
 RUN --mount=type=bind,source=deploy/image/sbom.py,target=/sbom.py \
     ["python", "/sbom.py", "/usr/share/sbom/quaywatch.cdx.json"]
 ARG VERSION=unknown
@@ -70,8 +74,8 @@ LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.rev
 USER 65532:65532
 
 # The last one is what is built when nobody says which.
-FROM common AS agent
-COPY --from=agent-environment /opt/quaywatch /opt/quaywatch
+FROM agent-base AS agent
+COPY --from=own /own /opt/quaywatch
 RUN --mount=type=bind,source=deploy/image/sbom.py,target=/sbom.py \
     ["python", "/sbom.py", "/usr/share/sbom/quaywatch.cdx.json"]
 ARG VERSION=unknown

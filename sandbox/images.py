@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from sandbox import cache, host
 
 TARGETS = ("agent", "browser")
 BASE = "localhost/stand-in:bookworm-slim"
-_KEPT = ("chromium", "browser-packages")
+_KEPT = ("packages", "browser-packages", "agent-base", "browser-base")
 """Stages without our own code. A name keeps them, and those they stand on, when the images are removed."""
+_KEEPER = "localhost/kept"
 _SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 _CONTEXT = ("Dockerfile", "locks", "deploy/image")
+"""What the stages are made of, beside our own code."""
 _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 _SLIM = """\
 path-exclude=/usr/share/doc/*
@@ -86,11 +89,10 @@ def built(root: Path, wheel: Path, context: Path, version: str) -> Iterator[dict
     with cache.locked(cache.cache_root() / "locks" / "images"):
         cache.run(*store(), "rm", "--all")  # what a killed process left
         _have_base()
-        for stage in _KEPT:
-            _build(context, stage, f"localhost/kept:{stage}", version)
+        _have_stages(context)
         names = {target: f"localhost/quaywatch:{target}" for target in TARGETS}
         for target, name in names.items():
-            _build(context, target, name, version)
+            _build(context, target, name, "--build-arg", f"VERSION={version}")
         try:
             yield {target: _image(name) for target, name in names.items()}
         finally:
@@ -165,7 +167,7 @@ def _fill(context: Path, root: Path, wheel: Path) -> None:
 
 
 def _have_base() -> None:
-    if BASE in cache.run(*store(), "images", "--format", "{{.Name}}:{{.Tag}}").splitlines():
+    if BASE in _names():
         return
     root = cache.built("image-base", "2", _debian) / "root"
     container = cache.run(*store(), "from", "scratch").strip()
@@ -189,10 +191,27 @@ def _sources() -> list[str]:
     return [line for release, _, line in (line.partition(" ") for line in listed) if release in _SUITES]
 
 
-def _build(context: Path, target: str, name: str, version: str) -> None:
+def _have_stages(context: Path) -> None:
+    """Build the stages that are kept, unless they are there from the very same files; those of others go."""
+    digest = sha256()
+    for path in sorted(path for name in _CONTEXT for path in [context / name, *(context / name).rglob("*")]):
+        digest.update(str(path.relative_to(context)).encode() + (path.read_bytes() if path.is_file() else b""))
+    wanted = {f"{_KEEPER}:{stage}-{digest.hexdigest()[:16]}": stage for stage in _KEPT}
+    there = {name for name in _names() if name.startswith(_KEEPER)}
+    for name in wanted.keys() - there:
+        _build(context, wanted[name], name)
+    if stale := there - wanted.keys():
+        cache.run(*store(), "rmi", *stale)
+
+
+def _names() -> list[str]:
+    return cache.run(*store(), "images", "--format", "{{.Name}}:{{.Tag}}").splitlines()
+
+
+def _build(context: Path, target: str, name: str, *more: str) -> None:
     options = ("--layers", "--format", "docker", "--isolation", "chroot", "--pull-never", "--quiet")
     certificates = ("--volume", "/etc/ssl/certs:/etc/ssl/certs:O")
-    given = ("--build-arg", f"BASE={BASE}", "--build-arg", f"VERSION={version}")
+    given = ("--build-arg", f"BASE={BASE}", *more)
     cache.run(*store(), "bud", *options, *certificates, *given, "--target", target, "--tag", name, context)
 
 
