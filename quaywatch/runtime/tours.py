@@ -18,6 +18,8 @@ from .store import Source
 
 _LINE_IN_DOUBT: Final = (Reason.CONNECT, Reason.TIMEOUT)
 """After one of these a visit's session may be of no more use."""
+_NO_SUCH_DATABASE: Final = "3D000"
+"""What is said of a tenant that was dropped or renamed since the tour began; of one never seen it is an error."""
 
 
 def sharing_visits(tasks: Iterable[ExporterTask]) -> dict[float, list[ExporterTask]]:
@@ -46,8 +48,8 @@ class Tour:
     does; the first visit to a database reads everything.
 
     Every exporter has its own deadline, success and state on each database. A database that failed, or that nobody may
-    enter, changes nothing for the others; one that vanished ends with the next tour. Nothing bounds a tour as a whole:
-    it goes on until it has been everywhere, and each of its parts is bounded.
+    enter, changes nothing for the others; one that vanished ends with the visit that misses it, or with the next tour.
+    Nothing bounds a tour as a whole: it goes on until it has been everywhere, and each of its parts is bounded.
     """
 
     def __init__(
@@ -144,11 +146,20 @@ class Tour:
                     if await self._collection.read(task, session, source, tenant.states[name]) in _LINE_IN_DOUBT:
                         return
         except Exception as error:  # noqa: BLE001 - a task's border: what happens in one database stays there
-            for task in left:
-                tenant.had_a_turn.discard(task.exporter.name)
-                self._collection.unread(self._source(task, database), self._clock.monotonic() - began)
-                self._collection.count(self._source(task, database), error)
+            if tenant.had_a_turn and isinstance(error, TargetError) and error.code == _NO_SUCH_DATABASE:
+                self._end([database])
+            else:
+                self._unread(database, left, tenant, error, self._clock.monotonic() - began)
             left.clear()
+
+    def _unread(
+        self, database: str, left: Iterable[ExporterTask], tenant: _Tenant, error: Exception, duration: float
+    ) -> None:
+        """Nobody could enter: each exporter that is left failed once, and has its turn on the next tour."""
+        for task in left:
+            tenant.had_a_turn.discard(task.exporter.name)
+            self._collection.unread(self._source(task, database), duration)
+            self._collection.count(self._source(task, database), error)
 
     def _source(self, task: ExporterTask, database: str) -> Source:
         return Source(self._target, task.exporter.name, database)

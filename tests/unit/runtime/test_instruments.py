@@ -91,6 +91,9 @@ def test_clear_ends_what_begins_with_these_values(meter: Instruments) -> None:
     """The leading attribute values decide; a series made again counts from then."""
     for one, other in (("a", "x"), ("a", "y"), ("ab", "x")):
         meter.set(PAIR, 1, one, other)
+    meter.clear(PAIR, "a", "x")
+    meter.clear(PAIR, "a", "none")
+    assert [dict(series.attributes)["other"] for series in matching(meter, PAIR, one="a")] == ["y"]
     meter.clear(PAIR, "a")
     assert [dict(series.attributes)["one"] for series in matching(meter, PAIR)] == ["ab"]
     meter.clear(PAIR)

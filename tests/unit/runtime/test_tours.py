@@ -157,6 +157,19 @@ async def test_a_vanished_database_ends_with_the_next_tour() -> None:
     assert value(bench.everything, TENANTS) == 1
 
 
+async def test_a_database_that_vanishes_on_a_tour_ends_with_its_visit() -> None:
+    """That is no error. One that is listed and was never found is: a pooler may not know it."""
+    bench = Bench("a", "b")
+    await bench.tour.go()
+    bench.cluster.broken["b"] = ConnectError("no such database", code="3D000")
+    await bench.tour.go()
+    assert {dict(one.attributes).get("database", "a") for one in bench.everything.series()} == {"a"}
+    assert value(bench.everything, SCRAPE_ERROR, exporter="first", reason=Reason.CONNECT) is None
+    await bench.tour.go()
+    assert [bench.success(name) for name in "ab"] == [(1, 1), (0, 0)]
+    assert value(bench.everything, SCRAPE_ERROR, exporter="first", reason=Reason.CONNECT) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
