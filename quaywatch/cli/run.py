@@ -16,6 +16,7 @@ import structlog
 from quaywatch import __version__
 from quaywatch.config import Reloader, Settings, follow
 from quaywatch.errors import ConfigError, InternalError
+from quaywatch.runtime.process import settle_memory
 
 from .frame import Frame
 from .session import settings_of
@@ -92,6 +93,7 @@ async def _serve(path: Path, environ: Mapping[str, str]) -> None:
     settings = settings_of(path, environ)
     running = Running(Frame(settings, environ), environ)
     await running.start()
+    settle_memory()
     reloader = Reloader(path, lambda file: settings_of(file, environ), settings)
     following = asyncio.create_task(
         follow(reloader, wait=signals.reload_within, apply=running.apply, report=running.report)
