@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ def _judge(world: World, watching: Agent, began: float, *, played: bool) -> int:
     if played:
         _judge_outage(findings, [run for run in runs if run.target == "erp14" and run.flow == FLOW])
     for title, odoo in (("Odoo 14", world.odoo14), ("Odoo 19", world.odoo19)):
-        _judge_what_is_left(findings, title, odoo, watching)
+        _judge_what_is_left(findings, title, odoo, watching, began)
     print("\n".join(["", "What was seen", *findings.lines, *_alerts(world), ""]), flush=True)
     return 0 if findings.good else 1
 
@@ -243,7 +244,7 @@ def _stop(world: World) -> float:
     return time.monotonic() - began
 
 
-def _judge_what_is_left(findings: Findings, title: str, odoo: Odoo, watching: Agent) -> None:
+def _judge_what_is_left(findings: Findings, title: str, odoo: Odoo, watching: Agent, began: float) -> None:
     """Nothing but the orders that were shipped, which Odoo does not let go.
 
     What Odoo did after the agent had given a call up is there until it is swept, as the agent does every ten minutes.
@@ -252,7 +253,8 @@ def _judge_what_is_left(findings: Findings, title: str, odoo: Odoo, watching: Ag
     gone = late == 0 or until(lambda: _swept(odoo, watching), within=_SWEPT)
     swept = f", after a sweep of {late} that Odoo made too late" if late else ""
     findings.note(gone, f"{0 if gone else _unshipped(odoo)} orders of the probes are left in {title}{swept}")
-    shipped = _marked(odoo, ("client_order_ref", "like", "shipment_confirm"))
+    since = datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    shipped = _marked(odoo, ("client_order_ref", "like", "shipment_confirm"), ("create_date", ">=", since))
     findings.note(shipped > 0, f"{shipped} orders of shipment-confirm stay in {title} for ever, as is said of them")
 
 
@@ -265,9 +267,9 @@ def _unshipped(odoo: Odoo) -> int:
     return _marked(odoo, ("client_order_ref", "not like", "shipment_confirm"))
 
 
-def _marked(odoo: Odoo, condition: tuple[str, str, str]) -> int:
+def _marked(odoo: Odoo, *conditions: tuple[str, str, str]) -> int:
     bears_mark = ("client_order_ref", "=like", "quaywatch/%")
-    count: int = odoo.admin().call("sale.order", "search_count", [bears_mark, condition])
+    count: int = odoo.admin().call("sale.order", "search_count", [bears_mark, *conditions])
     return count
 
 

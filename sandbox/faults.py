@@ -30,7 +30,8 @@ _FILLING = "sandbox:filling"
 _CHUNK = "x" * 256 * 1024
 # Filled beyond the limit by more than the memory that comes free when a connection closes.
 _BEYOND = 1024 * 1024
-_LATEST = "(select max(id) from sale_order)"
+_LATEST = "(select max(id) from sale_order where coalesce(client_order_ref, '') not like 'quaywatch/%')"
+"""Of the ordinary business: those of probes come and go between two looks."""
 _TOUCH = f"update sale_order set write_date = write_date where id = {_LATEST}"
 _SENDER = "select active_pid from pg_replication_slots where slot_name = 'standby' and active"
 _UNWRITE = "drop table if exists sandbox_writes"
@@ -53,7 +54,7 @@ class Replicated(Protocol):
 
 @contextmanager
 def lock(world: World, target: str | None = None, *, table: bool = False) -> Iterator[str]:
-    """A session that locks the latest sale order and then idles in its transaction, and one that waits for it.
+    """A session that locks the latest ordinary sale order and then idles in its transaction, and one that waits for it.
 
     With `table` the whole table is locked, as by a migration, so that every reader waits too.
     """
