@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .builder import Dashboard, Panel, Query, Variable
 from .levels import Levels
 from .parts import (
@@ -21,6 +23,7 @@ from .parts import (
     yes_or_no,
 )
 
+narrow = partial(graph, width=6)
 PROXY = Variable(name="target", label="Edge", metric="traefik.entrypoint.requests")
 REQUESTS = "traefik.entrypoint.requests"
 TOOK = "traefik.entrypoint.request.duration"
@@ -115,7 +118,7 @@ def _entry_points(levels: Levels) -> tuple[Panel, ...]:
 
 def _services() -> tuple[Panel, ...]:
     return (
-        graph(
+        narrow(
             title="How many requests does each service take?",
             description="Requests a second, by class of their answer.",
             unit="reqps",
@@ -123,12 +126,12 @@ def _services() -> tuple[Panel, ...]:
                 rate("traefik.service.requests", "service, code_class", HERE), "{{service}} {{code_class}}"
             ),
         ),
-        graph(
+        narrow(
             title="How long does each service take?",
             description="The 95th percentile, by service.",
             queries=over_time(quantile(0.95, SERVICE, "service", HERE), "{{service}}"),
         ),
-        graph(
+        narrow(
             title="Where does the time of a visit go?",
             description="The agent's own visit, by phase.",
             stacked=True,
@@ -136,6 +139,14 @@ def _services() -> tuple[Panel, ...]:
             queries=over_time(
                 f"max by (target, phase) (<quaywatch.http.phase.duration>{{{HERE}}})", "{{target}} {{phase}}"
             ),
+        ),
+        yes_or_no(
+            title="Does each server do its work?",
+            description="Whether it passed its last health check, if the edge makes any.",
+            width=6,
+            height=7,
+            empty="the edge makes no health checks",
+            queries=now(f"min by (service, url) (<traefik.service.server.up>{{{HERE}}})", "{{service}} {{url}}"),
         ),
     )
 

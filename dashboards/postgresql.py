@@ -7,6 +7,7 @@ from functools import partial
 from .builder import Dashboard, Panel
 from .levels import Levels
 from .parts import (
+    ANY_IS_BAD,
     COMMON,
     DATABASE,
     HERE,
@@ -206,5 +207,24 @@ def _slow_limits(levels: Levels) -> tuple[Panel, ...]:
             description="Estimated from the last vacuum or analyze of each relation.",
             stacked=True,
             queries=over_time(f"sum by (database) (<postgresql.database.size.estimate>{{{TENANT}}})", "{{database}}"),
+        ),
+        table(
+            title="Which tables have most dead rows?",
+            description="Rows that vacuum has yet to clean away, as PostgreSQL estimates them; the ten with most.",
+            height=7,
+            unit="short",
+            queries=now(
+                f'topk(10, sum by (target, database, table) (<postgresql.table.rows.dead>{{{TENANT}, table!="other"}}))'
+            ),
+        ),
+        stat(
+            title="Are there invalid indexes?",
+            description="Indexes that nobody builds and no query uses: what is left of those that could not be made.",
+            width=12,
+            height=7,
+            steps=ANY_IS_BAD,
+            queries=now(
+                f"sum by (target, database) (<postgresql.index.invalid>{{{TENANT}}})", "{{database}} on {{target}}"
+            ),
         ),
     )

@@ -101,7 +101,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 "{{database}} {{channel}} {{state}}",
             ),
         ),
-        graph(
+        narrow(
             title="How long do jobs wait, by channel?",
             description="Age of the oldest job that is due and still pending.",
             steps=red_above(levels.queue),
@@ -111,7 +111,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 f"max by (database, channel) (<odoo.queue.oldest.age>{{{TENANT}}})", "{{database}} {{channel}}"
             ),
         ),
-        graph(
+        narrow(
             title="How many jobs are done?",
             description="Jobs done within the last five minutes, by channel.",
             empty="no job was done",
@@ -120,7 +120,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 f"sum by (database, channel) (<odoo.queue.done.recent>{{{TENANT}}})", "{{database}} {{channel}}"
             ),
         ),
-        graph(
+        narrow(
             title="How many jobs failed lately?",
             description="Failed jobs that were started within the last hour, by channel.",
             empty="no job failed",
@@ -128,6 +128,16 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
             queries=over_time(
                 f"sum by (database, channel) (<odoo.queue.failed.recent>{{{TENANT}}})", "{{database}} {{channel}}"
             ),
+        ),
+        table(
+            title="Why do jobs fail?",
+            description="Failed jobs that nobody has seen to, by the class of their exception.",
+            width=6,
+            height=7,
+            unit="short",
+            empty="no job failed",
+            when_fine=True,
+            queries=now(f"sort_desc(sum by (database, exception) (<odoo.queue.failures>{{{TENANT}}}))"),
         ),
     )
 
