@@ -17,6 +17,8 @@ from tests.integration.cli.agent import PROGRAM, RunningAgent, running, until
 from tests.integration.runtime.cluster import Namespace, namespace
 
 PARTS = ("kubernetes", "redis")
+pytestmark = pytest.mark.timeout(900)
+"""The API server is compiled the first time."""
 NODE = "worker-1"
 WITHIN = 5.0
 """Seconds in which a pod that came is read, and one that went is not."""

@@ -15,6 +15,8 @@ from sandbox.world import World
 from tests.integration.runtime.cluster import Namespace, namespace, relay_to
 
 PARTS = ("kubernetes",)
+pytestmark = pytest.mark.timeout(900)
+"""The API server is compiled the first time."""
 
 
 @pytest.fixture

@@ -71,6 +71,13 @@ class Namespace:
         """A Lease object."""
         return ask(self.server, "GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.name}/leases/{name}")
 
+    def leases(self) -> list[dict[str, Any]]:
+        """All Lease objects."""
+        items: list[dict[str, Any]] = ask(
+            self.server, "GET", f"/apis/coordination.k8s.io/v1/namespaces/{self.name}/leases"
+        )["items"]
+        return items
+
     def label_lease(self, name: str) -> None:
         """Change a Lease object as somebody does who labels it."""
         path = f"/apis/coordination.k8s.io/v1/namespaces/{self.name}/leases/{name}"

@@ -23,6 +23,8 @@ from tests.integration.runtime.cluster import Namespace, namespace, port_of, rel
 from tests.unit.runtime.fakes import value
 
 PARTS = ("kubernetes",)
+pytestmark = pytest.mark.timeout(900)
+"""The API server is compiled the first time."""
 WITHIN = 5.0
 """Seconds in which a change is known."""
 FORGOTTEN = "2"

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from quaywatch.drivers.kubernetes import KubernetesLease, LeaseAddress
+from quaywatch.drivers.kubernetes import KubernetesLease, KubernetesMembers, LeaseAddress
 from quaywatch.runtime.catalogue import LEASE_UNREACHABLE
 from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.kube_leases import KubernetesLeases
+from quaywatch.runtime.shards import KubernetesShards
 from sandbox.world import World
 from tests.adversity.runtime.relay import Relay
 from tests.integration.runtime.agents import eventually
-from tests.integration.runtime.cluster import Namespace, namespace, relay_to
+from tests.integration.runtime.cluster import Namespace, namespace, port_of, relay_to
 from tests.unit.runtime.fakes import value
 
 PARTS = ("kubernetes",)
+pytestmark = pytest.mark.timeout(900)
+"""The API server is compiled the first time."""
 TTL = 3.0
+TARGETS = [f"db-{number}" for number in range(20)]
+
+
+def address(here: Namespace, token: Path, port: int) -> LeaseAddress:
+    """Where the objects are, on the way through a port."""
+    return LeaseAddress(
+        name="quaywatch",
+        namespace=here.name,
+        url=f"https://127.0.0.1:{port}",
+        token_file=str(token),
+        ca_file=str(here.server.ca_file),
+    )
 
 
 class Contender:
@@ -28,14 +44,8 @@ class Contender:
     def __init__(self, name: str, here: Namespace, relay: Relay, token: Path) -> None:
         clock = SystemClock()
         self.meter = Instruments("test", clock)
-        address = LeaseAddress(
-            name="quaywatch",
-            namespace=here.name,
-            url=f"https://127.0.0.1:{relay.port}",
-            token_file=str(token),
-            ca_file=str(here.server.ca_file),
-        )
-        self.leases = KubernetesLeases(KubernetesLease(address), identity=name, ttl=TTL, meter=self.meter, clock=clock)
+        lease = KubernetesLease(address(here, token, relay.port))
+        self.leases = KubernetesLeases(lease, identity=name, ttl=TTL, meter=self.meter, clock=clock)
         self.leases.want(["db"])
         self.leases.start(lambda: None)
 
@@ -72,3 +82,44 @@ async def test_the_lease_passes_from_hand_to_hand(here: Namespace, tmp_path: Pat
         finally:
             for agent in agents:
                 await agent.leases.close()
+
+
+class Member:
+    """One agent of several that share targets."""
+
+    def __init__(self, name: str, here: Namespace, token: Path) -> None:
+        clock = SystemClock()
+        store = KubernetesMembers(address(here, token, port_of(here.server)), name)
+        self.shards = KubernetesShards(store, identity=name, ttl=TTL, meter=Instruments("test", clock), clock=clock)
+        self.shards.want(TARGETS)
+        self.shards.start(lambda: None)
+
+    @property
+    def share(self) -> list[str]:
+        """What it acts on."""
+        return [name for name in TARGETS if self.shards.held(name)]
+
+
+def shared_out(members: list[Member]) -> bool:
+    """Whether each has something, and every target one of them."""
+    shares = [member.share for member in members]
+    assert max(Counter(name for share in shares for name in share).values(), default=0) <= 1
+    return all(shares) and sum(map(len, shares)) == len(TARGETS)
+
+
+async def test_targets_are_shared_out_by_objects_of_their_own(here: Namespace, tmp_path: Path) -> None:
+    """Each agent has an object; none acts on another's target, one that stops leaves it to the other, and no object."""
+    token = here.token(tmp_path / "token")
+    members = [Member(name, here, token) for name in ("anna", "bert")]
+    try:
+        await eventually(lambda: shared_out(members), within=10)
+        assert {one["metadata"]["name"] for one in here.leases()} == {"quaywatch-anna", "quaywatch-bert"}
+        here.label_lease("quaywatch-bert")
+        await members.pop(0).shards.close()
+        await eventually(lambda: shared_out(members), within=5)
+        (left,) = here.leases()
+        assert (left["metadata"]["name"], left["metadata"]["labels"]["team"]) == ("quaywatch-bert", "logistics")
+    finally:
+        for member in members:
+            await member.shards.close()
+    assert here.leases() == []
