@@ -78,6 +78,20 @@ lease: none
     assert is_valid(text)
 
 
+@pytest.mark.parametrize(
+    ("more", "valid"),
+    [
+        ("discovery: {node: worker-1, credentials: {db: {namespaces: [erp], password: word}}}", True),
+        ("discovery: {node: worker-1, credentials: {db: {password: word}}}", False),
+        ("lease: {ttl: 15}", False),
+    ],
+    ids=["pods alone", "a credential for nobody", "nothing to watch"],
+)
+def test_the_schema_wants_something_to_watch(more: str, valid: bool) -> None:  # noqa: FBT001 - a case
+    """Targets or discovery; a credential names the namespaces that it is for."""
+    assert is_valid(f"environment: test\ninstallation: acme\n{more}\n") is valid
+
+
 def test_the_example_shows_every_key_with_its_default() -> None:
     """Whoever reads the example has seen all there is."""
     keys = set(re.findall(r"^[ #]*([a-z0-9_]+):", EXAMPLE, re.MULTILINE))
