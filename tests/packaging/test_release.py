@@ -66,6 +66,11 @@ def test_the_sources_are_whole(released: Path) -> None:
     assert {name.partition("/")[0] for name in names} & {".venv", ".git", ".mypy_cache"} == set()
 
 
+def test_the_same_sources_give_the_same_wheel(released: Path, wheel: Path) -> None:
+    """Whoever builds it again gets every byte as it is signed."""
+    assert (released / wheel.name).read_bytes() == wheel.read_bytes()
+
+
 def test_without_a_key_nothing_is_released(tmp_path: Path) -> None:
     """A release that nobody signed is none."""
     words = ["make", "--old-file=install", "--old-file=wheel", "release", f"DIST={tmp_path}", "SIGNING_KEY="]
