@@ -17,6 +17,8 @@ DEFAULT_INTERVALS = (30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0)
 """Seconds between a flow's runs for which rules are made when no configuration is known."""
 _ABSENT = 300
 """Seconds that nothing must be heard of a flow; less would fire when a store starts."""
+_PROOF = 2
+"""Runs that must have failed at least: one failure never pages."""
 _MANY = 3
 """Targets on which a flow must fail at least to fail everywhere."""
 
@@ -114,7 +116,7 @@ def _most_targets(flows: Iterable[Flow]) -> int:
 def _failing(promise: Promise, pages: Paging) -> Rule:
     return Rule(
         alert="FlowFailing",
-        expr=_most_runs_were("failure", promise, pages),
+        expr=_most_runs_failed(promise, pages),
         tier=promise.objective.tier,
         labels=promise.labels,
         role=Role.SYMPTOM,
@@ -129,7 +131,7 @@ def _failing(promise: Promise, pages: Paging) -> Rule:
 
 
 def _everywhere(promise: Promise, pages: Paging) -> Rule:
-    failing = _most_runs_were("failure", promise, pages)
+    failing = _most_runs_failed(promise, pages)
     known = f"max by ({BY}) (<quaywatch.probe.interval>{promise.select()})"
     return Rule(
         alert="FlowFailingEverywhere",
@@ -169,7 +171,7 @@ def _slow(promise: Promise, pages: Paging) -> Rule:
     within = promise.objective.latency.within
     return Rule(
         alert="FlowSlow",
-        expr=_most_runs(_slow_runs(promise), promise, pages),
+        expr=_most_runs(_enough(_slow_runs(promise), pages), promise, pages),
         tier=promise.objective.tier,
         labels=promise.labels,
         severity=Severity.TICKET,
@@ -231,14 +233,34 @@ def _missed(promise: Promise, pages: Paging) -> Rule:
     )
 
 
+def _most_runs_failed(promise: Promise, pages: Paging) -> str:
+    """Most of the last runs failed, or all but one of them did and the others were missed.
+
+    What hangs in its steps and again in their undoing may take longer than an interval: every other run is missed then,
+    and is no better for it.
+    """
+    least = min(pages.failures, max(_PROOF, pages.failures - 1))
+    failed, bad = _count("failure", promise), _count("failure|missed", promise)
+    return _most_runs(f"{failed} > {_threshold(least, pages.runs):g}\n  and\n  {_enough(bad, pages)}", promise, pages)
+
+
 def _most_runs_were(outcome: str, promise: Promise, pages: Paging) -> str:
-    """Most of the last runs, whatever agent ran them. Counters survive an agent's restart in the sum."""
-    matching = promise.select(f'outcome="{outcome}"')
-    return _most_runs(f"sum by ({BY}) (increase(<quaywatch.probe.runs>{matching}[WINDOW]))", promise, pages)
+    """Most of the last runs, whatever agent ran them."""
+    return _most_runs(_enough(_count(outcome, promise), pages), promise, pages)
 
 
-def _most_runs(count: str, promise: Promise, pages: Paging) -> str:
-    """So many of the last runs, as there are to be within that time: what did not run is not among the good ones.
+def _count(outcomes: str, promise: Promise) -> str:
+    """How many runs ended so; ``WINDOW`` stands for the time looked back.
+
+    Counters survive an agent's restart in the sum.
+    """
+    operator = "=~" if "|" in outcomes else "="
+    matching = promise.select(f'outcome{operator}"{outcomes}"')
+    return f"sum by ({BY}) (increase(<quaywatch.probe.runs>{matching}[WINDOW]))"
+
+
+def _most_runs(condition: str, promise: Promise, pages: Paging) -> str:
+    """A condition on the last runs, as many as there are to be: what did not run is not among the good ones.
 
     A range cannot follow a metric, so there is one window for each class of intervals, the last one open. Of what
     stood in a maintenance window within that time nothing is said.
@@ -249,15 +271,19 @@ def _most_runs(count: str, promise: Promise, pages: Paging) -> str:
     for number, (below, above) in enumerate(pairwise(bounds)):
         window = f"{pages.runs * above:.0f}s"
         of_class = _interval_within(promise, below, None if number == last else above)
-        counted = f"{count.replace('WINDOW', window)} > {_threshold(pages):g}"
-        classes.append(f"(\n  {counted}\n  and\n  {of_class}\n  unless\n  {_maintained(window)}\n)")
+        met = condition.replace("WINDOW", window)
+        classes.append(f"(\n  {met}\n  and\n  {of_class}\n  unless\n  {_maintained(window)}\n)")
     return "\nor\n".join(classes)
 
 
-def _threshold(pages: Paging) -> float:
+def _enough(count: str, pages: Paging) -> str:
+    return f"{count} > {_threshold(pages.failures, pages.runs):g}"
+
+
+def _threshold(failures: int, runs: int) -> float:
     """Between what is asked for and one less, which Prometheus may stretch over the one step that no sample covers."""
-    stretched = (pages.failures - 1) * pages.runs / (pages.runs - 1) + 0.1
-    return round(stretched if stretched < pages.failures else pages.failures - 0.5, 2)
+    stretched = (failures - 1) * runs / (runs - 1) + 0.1
+    return round(stretched if stretched < failures else failures - 0.5, 2)
 
 
 def _interval_within(promise: Promise, below: float, above: float | None) -> str:
