@@ -122,3 +122,13 @@ def test_a_probe_of_another_package_joins(installed: Path, tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (1, "")
     assert re.search(r"^  create +\d+ ms  failed\n  undo: delete +\d+ ms  failed\n", done.stdout), done.stdout
     assert "[connect]" in done.stdout
+
+
+def test_the_unit_tests_pass_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """The unit tests of the product pass away from the tree, against what is installed."""
+    apart = shutil.ignore_patterns("sandbox", "__pycache__")
+    shutil.copytree(ROOT / "tests/unit", tmp_path / "tests/unit", ignore=apart)
+    for name in ("tests/conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = run(installed / "python", "-P", "-m", "pytest", "-q", "tests/unit", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:]
