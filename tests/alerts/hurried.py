@@ -14,16 +14,19 @@ _LEAST = 0.25
 """Seconds between two evaluations, at least."""
 
 
-def hurried(groups: Iterable[dict[str, Any]], factor: float, owner: str) -> Iterator[dict[str, Any]]:
+def hurried(
+    groups: Iterable[dict[str, Any]], factor: float, owner: str, *, real_clock: bool = False
+) -> Iterator[dict[str, Any]]:
     """Groups of rules for a world in which ``factor`` seconds pass in one.
 
-    Ranges, ``for`` and ``keep_firing_for`` are that much shorter, and the time of day runs that much faster; values and
-    thresholds are as they were. ``owner`` names the groups and what they record, so that other such groups may stand
-    beside them.
+    Ranges, ``for`` and ``keep_firing_for`` are that much shorter, and the time of day runs that much faster, unless
+    what is read goes by the ``real_clock``; values and thresholds are as they were. ``owner`` names the groups and what
+    they record, so that other such groups may stand beside them.
     """
+    clock = 1 if real_clock else factor
     for group in groups:
         every = max(_seconds(group["interval"]) / factor, _LEAST)
-        rules = [_rule(rule, factor, owner) for rule in group["rules"]]
+        rules = [_rule(rule, factor, owner, clock) for rule in group["rules"]]
         yield {"name": f"{owner}-{group['name']}", "interval": _written(every), "rules": rules}
 
 
@@ -41,11 +44,11 @@ def _rules(groups: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     return (rule for group in groups for rule in group["rules"])
 
 
-def _rule(rule: dict[str, Any], factor: float, owner: str) -> dict[str, Any]:
+def _rule(rule: dict[str, Any], factor: float, owner: str, clock: float) -> dict[str, Any]:
     shorter = {key: _written(_seconds(rule[key]) / factor) for key in _DURATIONS if key in rule}
     named = {"record": _own(rule["record"], owner)} if "record" in rule else {}
     expr = _RANGE.sub(lambda found: f"[{_written(_seconds(found[0][1:-1]) / factor)}]", rule["expr"])
-    return {**rule, **shorter, **named, "expr": _own(expr, owner).replace("time()", f"(time() * {factor:.15g})")}
+    return {**rule, **shorter, **named, "expr": _own(expr, owner).replace("time()", f"(time() * {clock:.15g})")}
 
 
 def _own(text: str, owner: str) -> str:

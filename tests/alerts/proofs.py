@@ -38,6 +38,7 @@ BY_FAULT: Mapping[str, Mapping[str, str]] = {
     "outage": {
         "EdgeErrors": "Odoo is stopped behind Traefik",
         "FlowFailing": "Odoo is stopped",
+        "FlowUnsteady": "Odoo is stopped",
         "OrdersWithoutPicking": "a customer's order of two hours ago has nothing to pick",
         "ReplicaDisconnected": "a standby is cut off",
         "SlotRetainsLog": "a standby is cut off, while 8 MB are written",

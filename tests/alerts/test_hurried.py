@@ -42,6 +42,12 @@ def test_time_runs_faster_and_values_stay() -> None:
     assert RULES[1]["for"] == "300s"
 
 
+def test_a_real_clock_is_left_alone() -> None:
+    """Where only the rules are in a hurry, and what they read is not."""
+    (group,) = hurried(GROUPS, 60, "Late", real_clock=True)
+    assert "(time() * 1) - seen_seconds" in group["rules"][1]["expr"]
+
+
 def test_nothing_is_evaluated_all_the_time() -> None:
     """However fast time runs."""
     assert [group["interval"] for group in hurried(GROUPS, 10_000, "Late")] == ["250ms"]

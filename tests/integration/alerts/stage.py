@@ -15,6 +15,7 @@ import yaml
 
 import alerts
 from alerts import Flow, Objectives
+from alerts.objectives import Paging
 from exporters import EXPORTERS
 from otel_config.names import prometheus_name
 from quaywatch.cli.registry import all_metrics
@@ -36,6 +37,7 @@ EVERY = 3.0
 FLOW = Flow("sandbox", "erp14", "order_create", EVERY * FASTER)
 PROMISED = replace(
     Objectives(),
+    tickets=Paging(3, 5),
     causes=replace(
         Objectives().causes,
         lock_wait=1,
@@ -167,4 +169,4 @@ def _add(settings: dict[str, Any], edge: Traefik, place: Path) -> None:
 
 def _rules() -> str:
     text = alerts.render(all_metrics(), prometheus_name, objectives=PROMISED, flows_run=[FLOW])
-    return yaml.safe_dump({"groups": list(hurried(yaml.safe_load(text)["groups"], FASTER, "faults"))})
+    return yaml.safe_dump({"groups": list(hurried(yaml.safe_load(text)["groups"], FASTER, "faults", real_clock=True))})
