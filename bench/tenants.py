@@ -43,8 +43,8 @@ VISITS: Final = 4
 MOST_CONNECTIONS: Final = 5
 """Four visits at a time, and the session that is kept for what concerns the whole cluster."""
 TOUR_WITHIN: Final = 30.0
-GONE_WITHIN: Final = 75.0
-"""Seconds after which nothing may be said of a tenant that is gone: what is read least often is read once a minute."""
+GONE_WITHIN: Final = TOUR_WITHIN + 10.0
+"""Seconds after which nothing may be said of a tenant that is gone: the next tour misses it, and begins in time."""
 GROWTH: Final = 0.05
 """By how much memory may grow over the whole trial, by its trend, of what it is on the average."""
 _AGENT: Final = "agent"
