@@ -95,7 +95,11 @@ class Postgres(Protocol):
         ...
 
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Row]:
-        """All rows of one statement."""
+        """All rows of one statement.
+
+        An argument that is a list is best one of texts, as in ``any($1::text[]::int[])``: the driver looks any other
+        list's type up in each new session, which costs more than most visits.
+        """
         ...
 
 
