@@ -7,7 +7,7 @@ believe of each other meanwhile.
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import Final
 
 from quaywatch.runtime.contention import Beat
 from quaywatch.runtime.leases import LeaseSession, PostgresLeases, lock_key
@@ -27,23 +27,23 @@ select $2::bigint, pg_catalog.pg_try_advisory_lock($1::int, $2::int)
  where not exists (select from members where mine)
 """
 """Joins where this session has not joined, and tells who is there."""
-_POSITIVE: Final = 0x7FFF_FFFF
+_POSITIVE: Final = 0x7FFF_FFFE
+"""The largest number of a lock with two keys, less one."""
 
 
 class PostgresShards(PostgresLeases):
     """Implements `quaywatch.runtime.leases.Leases`: an agent holds the targets of its share that others let go."""
 
     fills_in = False
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self._room = lock_key(self._installation, "members") & _POSITIVE
-        self._member = secrets.randbelow(_POSITIVE)
+    _member = 0
+    """This agent's number among the members; drawn anew while it is 0."""
 
     async def _ask(self, session: LeaseSession, names: frozenset[str]) -> Beat:
         """Keep and take what falls to this member, and give up the rest."""
-        rows = await session.fetch(_MEMBERS, self._room, self._member)
-        if not any(row["mine"] for row in rows):  # somebody drew the same number
-            self._member = secrets.randbelow(_POSITIVE)
+        self._member = self._member or 1 + secrets.randbelow(_POSITIVE)
+        room = lock_key(self._installation, "members") & _POSITIVE
+        rows = await session.fetch(_MEMBERS, room, self._member)
+        if not any(row["mine"] for row in rows):  # a session that is not this one has the number
+            self._member = 0
             return await super()._ask(session, frozenset())
         return await super()._ask(session, share(names, [row["member"] for row in rows], self._member))

@@ -11,7 +11,7 @@ TARGETS = 300
 EVERY = 3.0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_each_target_is_read_once_in_an_interval_by_one_agent() -> None:
     """As the targets saw it: one reader each, once in an interval; a killed one's have another within two."""
     with postgres_keeper(shared_world("postgres")) as keeper:

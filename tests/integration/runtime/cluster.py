@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.parts.kubernetes import Kubernetes, ask
+from sandbox.process import until
 from tests.adversity.runtime.relay import Relay
 
 _PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}
@@ -108,6 +109,14 @@ def _ours(annotations: dict[str, Any]) -> dict[str, Any]:
     return {f"quaywatch.io/{name}": text for name, text in annotations.items()}
 
 
+def _may(here: Namespace, group: str, kind: str) -> bool:
+    """Whether the server knows by now that the account has a right."""
+    asked = {"namespace": here.name, "verb": "list", "group": group, "resource": kind}
+    review = {"spec": {"user": f"system:serviceaccount:{here.name}:quaywatch", "resourceAttributes": asked}}
+    answer = ask(here.server, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
 @contextmanager
 def namespace(server: Kubernetes, *, rights: tuple[dict[str, Any], ...] = (_PODS, _LEASES)) -> Iterator[Namespace]:
     """A namespace whose account has what the documentation says that an agent needs, and nothing else."""
@@ -117,8 +126,10 @@ def namespace(server: Kubernetes, *, rights: tuple[dict[str, Any], ...] = (_PODS
     ask(server, "POST", f"/api/v1/namespaces/{made.name}/serviceaccounts", {"metadata": {"name": "quaywatch"}})
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": made.name}
     ask(server, "POST", f"{_RBAC}/clusterroles", {"metadata": {"name": made.name}, "rules": list(rights)})
+    role_rights = [(group, kind) for one in rights for group in one["apiGroups"] for kind in one["resources"]]
     binding = {"metadata": {"name": made.name}, "roleRef": role, "subjects": [account]}
     ask(server, "POST", f"{_RBAC}/clusterrolebindings", binding)
+    assert until(lambda: all(_may(made, *right) for right in role_rights), within=30)
     try:
         yield made
     finally:
