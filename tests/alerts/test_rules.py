@@ -123,9 +123,10 @@ def test_victoriametrics_judges_alike(tmp_path: Path) -> None:
     Each test costs it a store of its own, so cases are tried side by side, each in an environment of its own; and what
     fires goes on firing in the next test of the file.
     """
-    alike = [alert for alert, case in CASES.items() if case.step <= MINUTE]
-    short = [alert for alert in alike if length(alert) <= HOUR]
-    rows = {"short": short, "long": [alert for alert in alike if alert not in short]}
+    rows = defaultdict[str, list[str]](list)
+    for alert, case in CASES.items():
+        if case.step <= MINUTE:
+            rows["short" if length(alert) <= HOUR / 2 else f"long-{case.step}"].append(alert)
     files = []
     for name, wanted in rows.items():
         tests = side_by_side(CASES[alert].tests(rule_of(alert)) for alert in wanted)
