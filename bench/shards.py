@@ -129,11 +129,11 @@ def _agent(name: str, settings: Mapping[str, Any], log: Path) -> Iterator[subpro
 
 
 async def _settled(ledger: Ledger, targets: int, every: float, logs: Path) -> float:
-    """When every agent reads a share, and each target has had one reader for an interval and a half."""
+    """When every agent reads a share, and each target has had one reader for more than an interval."""
     began = time.monotonic()
     while (now := time.monotonic()) - began < _STARTS_WITHIN:
         await asyncio.sleep(0.1)
-        owners = ledger.owners(now - every * 1.6)
+        owners = ledger.owners(now - every * 1.3)
         names = [next(iter(found)) for found in owners.values() if len(found) == 1]
         if len(names) == targets and set(names) == set(NAMES):
             return now

@@ -28,6 +28,8 @@ BEAT_AT_MOST: Final = 5.0
 """Seconds between two beats at most, whatever the time to live."""
 PATIENCE: Final = 4
 """Times to live after which an agent that knew another holder no longer trusts that one lives."""
+_TOLD: Final = 20
+"""Names of targets in one line of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class ContendedLeases(ABC):
             self._meter.add(LEASE_CHANGES, 1, name)
         for some, words in ((changed & acting, "acts on shared targets"), (changed - acting, "left shared targets")):
             if some:
-                _log.info(words, number=len(some), targets=sorted(some))
+                _log.info(words, number=len(some), targets=sorted(some)[:_TOLD])
         if changed:
             self._changed()
 

@@ -177,7 +177,7 @@ async def test_bookmarks_move_the_version_on(here: Namespace, address: ApiAddres
     pods = NodePods(address, "one")
     began = (await pods.list("")).version
     seen: list[PodChange] = []
-    async with aclosing(pods.watch(began, 5)) as changes:
+    async with aclosing(pods.watch(began, 4)) as changes:
         async for change in changes:
             if not seen:
                 await run(here, "elsewhere", node="two")
