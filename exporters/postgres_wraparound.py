@@ -76,5 +76,5 @@ EXPORTER: Exporter[Postgres, Options, None] = Exporter(
     options=Options,
     collect=collect,
     state=lambda: None,
-    every=60.0,
+    every=30.0,  # as tenants are toured: one that is dropped is shown no longer than that
 )
