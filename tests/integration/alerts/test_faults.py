@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -43,7 +43,7 @@ def course(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         yield {name: played(stage, name, break_it) for name, break_it in evenings.items()}
 
 
-def played(stage: Stage, name: str, break_it: Callable[[Stage], ExitStack]) -> Course:
+def played(stage: Stage, name: str, break_it: Callable[[Stage], AbstractContextManager[None]]) -> Course:
     """From all being well over a fault, until its alerts fire, to their end."""
     expected, course = {*BY_FAULT[name]}, Course()
     assert until(lambda: well(stage, expected), within=_WITHIN)
@@ -89,41 +89,46 @@ def told(world: World, since: int) -> list[Alert]:
     return [alert for notification in notifications for alert in notification.alerts if alert.status == "firing"]
 
 
-def backlog(stage: Stage) -> ExitStack:
+@contextmanager
+def backlog(stage: Stage) -> Iterator[None]:
     """Nothing is down, a lot is not done, and somebody's session keeps the table of orders."""
-    broken = ExitStack()
-    for fault in (
-        faults.lag,
-        faults.evictions,
-        faults.queue_stall,
-        faults.deadlock,
-        odoo_faults.skipped_crons,
-        odoo_faults.cron_off,
-        postgres_faults.failing_archive,
-        faults.table_lock,
-    ):
-        broken.enter_context(fault(stage.world))
-    report(stage.reports, ill=True)
-    broken.callback(report, stage.reports, ill=False)
-    return broken
+    with ExitStack() as broken:
+        for fault in (
+            faults.lag,
+            faults.evictions,
+            faults.queue_stall,
+            faults.deadlock,
+            odoo_faults.skipped_crons,
+            odoo_faults.cron_off,
+            postgres_faults.failing_archive,
+            faults.table_lock,
+        ):
+            broken.enter_context(fault(stage.world))
+        broken.callback(report, stage.reports, ill=False)
+        report(stage.reports, ill=True)
+        yield
 
 
-def outage(stage: Stage) -> ExitStack:
+@contextmanager
+def outage(stage: Stage) -> Iterator[None]:
     """Odoo is stopped, and so is the line to the standby."""
-    broken = ExitStack()
-    broken.enter_context(faults.stop_odoo(stage.world, "odoo14"))
-    broken.enter_context(odoo_faults.stranded_order(stage.world))
-    broken.enter_context(faults.cut_standby(stage.world))
-    sql(stage.world.postgres, _LOG)
-    return broken
+    with (
+        faults.stop_odoo(stage.world, "odoo14"),
+        odoo_faults.stranded_order(stage.world),
+        faults.cut_standby(stage.world),
+    ):
+        sql(stage.world.postgres, _LOG)
+        yield
 
 
-def silence(stage: Stage) -> ExitStack:
+@contextmanager
+def silence(stage: Stage) -> Iterator[None]:
     """The agent itself is stopped."""
-    broken = ExitStack()
     stage.world.services.stop(agent.NAME)
-    broken.callback(stage.world.services.resume, agent.NAME)
-    return broken
+    try:
+        yield
+    finally:
+        stage.world.services.resume(agent.NAME)
 
 
 @pytest.mark.timeout(900)
