@@ -24,8 +24,10 @@ def settings(more: str = "") -> Settings:
         ("exporters: {locks: {every: 60}}\n", True),
         ("lease: {kubernetes: {}}\n", False),
         ("lease: {ttl: 30}\n", False),
+        ("lease: {shards: true}\n", False),
+        ("discovery: {node: worker-1}\n", True),
     ],
-    ids=["maintenance", "an interval", "another keeper", "another time to live"],
+    ids=["maintenance", "an interval", "another keeper", "another time to live", "shards", "discovery"],
 )
 async def test_what_a_reload_takes_over_without_a_break(more: str, in_place: bool) -> None:  # noqa: FBT001 - a case
     """A maintenance window interrupts no run; leases that are kept elsewhere take a new agent."""

@@ -26,6 +26,7 @@ from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.kube_leases import KubernetesLeases
 from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases
+from quaywatch.runtime.shards import KubernetesShards, PostgresShards
 from quaywatch.runtime.maintenance import Mode, Weekly
 from quaywatch.secret import Secret
 from tests.unit.config.registry import EXPORTERS, PROBES
@@ -192,6 +193,9 @@ def test_leases_are_where_the_settings_say() -> None:
     meter = Instruments("test", clock)
     assert isinstance(plan_leases(settings(), meter, clock), PostgresLeases)
     assert isinstance(plan_leases(settings(rest="lease: {kubernetes: {}}"), meter, clock), KubernetesLeases)
+    assert isinstance(plan_leases(settings(rest="lease: {shards: true}"), meter, clock), PostgresShards)
+    shards = settings(rest="lease: {kubernetes: {}, shards: true, replica: agent-0}")
+    assert isinstance(plan_leases(shards, meter, clock), KubernetesShards)
     assert isinstance(plan_leases(settings(rest="lease: none"), meter, clock), AlwaysHeld)
     assert isinstance(plan_leases(settings("\n  cache: {kind: redis, host: c}\n"), meter, clock), AlwaysHeld)
 
