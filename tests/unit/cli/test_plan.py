@@ -26,8 +26,8 @@ from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.kube_leases import KubernetesLeases
 from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases
-from quaywatch.runtime.shards import KubernetesShards, PostgresShards
 from quaywatch.runtime.maintenance import Mode, Weekly
+from quaywatch.runtime.shards import KubernetesShards, PostgresShards
 from quaywatch.secret import Secret
 from tests.unit.config.registry import EXPORTERS, PROBES
 
