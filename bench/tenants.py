@@ -63,6 +63,8 @@ _EVENT: Final = re.compile(
     rf"\[(?P<pid>\d+)\] (?:LOG:  (?P<began>connection authorized: user={_ROLE} )|LOG:  discon|FATAL)"
 )
 _SAMPLED_EVERY: Final = 0.1
+_SCRAPED_EVERY: Final = 15.0
+"""Seconds between scrapes while the first tour is on: as usual, since a page of all tenants is work for the agent."""
 _LOOKED_AT_EVERY: Final = 30.0
 _A_CHANGE_EVERY: Final = 3.0
 _READY_WITHIN: Final = 300.0
@@ -341,7 +343,7 @@ async def _first_sweep(watcher: Watcher, count: int) -> float:
     while not watcher.looks or not watcher.looks[-1].tour:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{count} tenants are not read within {_READY_WITHIN:g} s")
-        await asyncio.sleep(5)
+        await asyncio.sleep(_SCRAPED_EVERY)
         await watcher.look()
     first = watcher.looks[-1].tour
     watcher.looks.clear()
