@@ -39,9 +39,7 @@ class CredentialTable(Table):
 class DiscoveryTable(ApiTable):
     """The pods of this agent's own node, by their annotations; each agent reads those of its node."""
 
-    node: Text = Field(
-        description="name of the node; the pod's own by the Downward API", examples=["${env:NODE_NAME}"]
-    )
+    node: Text = Field(description="name of the node; the pod's own by the Downward API", examples=["${env:NODE_NAME}"])
     namespaces: Annotated[tuple[Pattern, ...], Field(min_length=1)] = Field(
         default=("*",), description="shell patterns of the namespaces that are looked into"
     )
