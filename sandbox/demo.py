@@ -21,7 +21,7 @@ from sandbox.host import require
 from sandbox.parts import api, prometheus, victoriametrics
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.records import Span, read_logs, read_spans
-from sandbox.parts.webhook import read_notifications
+from sandbox.parts.webhook import Notification, read_notifications
 from sandbox.process import until
 from sandbox.progress import Progress
 from sandbox.world import World, down, up
@@ -84,9 +84,11 @@ def demo(state: Path, seconds: float | None) -> int:
         _connect(world, watching)
         _warm_up(watching)
         print(_welcome(world, watching), flush=True)
-        began = time.time()
+        began, before = time.time(), len(_notifications(world))
         _play(world, seconds)
-        return _judge(world, watching, began, played=seconds is not None)
+        good = _judge(world, watching, began, played=seconds is not None)
+        print("\n".join([*_alerts(_notifications(world)[before:]), ""]), flush=True)
+        return 0 if good else 1
     finally:
         down(state=state)
 
@@ -178,7 +180,7 @@ def _say(began: float, sentence: str) -> None:
     print(f"  {time.monotonic() - began:5.1f} s  {sentence}", flush=True)
 
 
-def _judge(world: World, watching: Agent, began: float, *, played: bool) -> int:
+def _judge(world: World, watching: Agent, began: float, *, played: bool) -> bool:
     """Stop the agent, look into the stores, and print what is there; what the story did only if it was played."""
     findings = Findings()
     _judge_stores(findings, world, began, played=played)
@@ -192,8 +194,8 @@ def _judge(world: World, watching: Agent, began: float, *, played: bool) -> int:
         _judge_outage(findings, [run for run in runs if run.target == "erp14" and run.flow == FLOW])
     for title, odoo in (("Odoo 14", world.odoo14), ("Odoo 19", world.odoo19)):
         _judge_what_is_left(findings, title, odoo, watching, began)
-    print("\n".join(["", "What was seen", *findings.lines, *_alerts(world), ""]), flush=True)
-    return 0 if findings.good else 1
+    print("\n".join(["", "What was seen", *findings.lines]), flush=True)
+    return findings.good
 
 
 def _judge_stores(findings: Findings, world: World, began: float, *, played: bool) -> None:
@@ -273,9 +275,13 @@ def _marked(odoo: Odoo, *conditions: tuple[str, str, str]) -> int:
     return count
 
 
-def _alerts(world: World) -> list[str]:
-    """The notifications that reached the webhook, in words: for information, since a short demo may end before them."""
-    notices = read_notifications(world.webhook.file) if world.webhook.file.exists() else []
+def _notifications(world: World) -> list[Notification]:
+    """All that reached the webhook, those of earlier demos in the same place too."""
+    return read_notifications(world.webhook.file)
+
+
+def _alerts(notices: Sequence[Notification]) -> list[str]:
+    """Notifications in words: for information, since a short demo may end before them."""
     seen = {
         f"{alert.status} {alert.name} {alert.labels.get('target', '')}".strip()
         for one in notices
