@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +140,7 @@ class Discovering:
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:
+    """End a task and wait for its end; who waits can be cancelled all the same."""
     if task is not None:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task})

@@ -29,6 +29,8 @@ _LATEST: Final = ""
 _FIRST_WAIT: Final = 0.25
 _LONGEST_WAIT: Final = 30.0
 """Seconds before the API server is asked again, doubled from one failure to the next."""
+_MOST_DOUBLINGS: Final = 10
+"""More of them change nothing, and an outage of hours would bring numbers that no float can hold."""
 _LASTING: Final = 5.0
 """Seconds of a watch after which its end is no failure."""
 _MARGIN: Final = 10.0
@@ -175,7 +177,7 @@ class Following:
         """Seconds until the next turn: the more failures in a row, the longer."""
         if self._failures == 0:
             return 0.0
-        longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (self._failures - 1))
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self._failures - 1, _MOST_DOUBLINGS))
         return longest * (0.5 + 0.5 * self._chance())
 
 

@@ -140,6 +140,20 @@ async def test_an_api_server_that_is_away_is_asked_less_and_less_often() -> None
         assert (agent.heard, value(agent.meter, DISCOVERY_UP)) == ([["a"]], 0)
 
 
+async def test_an_outage_of_a_day_ends_nothing() -> None:
+    """However often nobody answered, the server is asked again within half a minute, and its pods are heard of."""
+    source = Source()
+    source.pods = (pod("a"),)
+    source.away = True
+    agent = Agent(source)
+    async with agent.at_work():
+        await asyncio.sleep(86_400)
+        assert len(source.asked) > 2000
+        source.away = False
+        await asyncio.sleep(31)
+    assert agent.heard == [["a"]]
+
+
 async def test_a_forgetful_server_is_not_asked_in_a_hurry() -> None:
     """Each time it forgets, the newest list is asked for, and the next watch waits longer."""
     source = Source()
