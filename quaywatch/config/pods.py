@@ -4,32 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from quaywatch.contract import Reach, TargetKind
 from quaywatch.drivers.kubernetes import PREFIX, Pod
 
 from .discovery_table import CredentialTable, DiscoveryTable
-from .sentences import listed, nearest, sentence
+from .sentences import listed, nearest, sentence, shown
 from .settings import Settings
 from .tables import AnyTarget, OdooTable, PostgresTable, RedisTable, Table
-from .values import Port, Text
+from .values import ObjectName, Port
+
+DatabaseName = Annotated[str, Field(pattern=r"^.{1,63}$")]
+"""As long as PostgreSQL takes one: an annotation may hold 256 KiB of anything."""
 
 
 class PodTable(Table):
     """What the annotations of any pod may say, ``kind`` aside."""
 
     port: Port
-    credential: Text | None = None
+    credential: ObjectName | None = None
 
 
 class PostgresPod(PodTable):
     """Those of a pod that runs PostgreSQL."""
 
     port: Port = 5432
-    database: Text = "postgres"
+    database: DatabaseName = "postgres"
     tls: Literal["prefer", "require"] = "prefer"
 
 
@@ -44,8 +47,8 @@ class OdooPod(PodTable):
     """Those of a pod that runs Odoo."""
 
     port: Port = 8069
-    database: Text
-    credential: Text
+    database: DatabaseName
+    credential: ObjectName
 
 
 _PODS: Final[Mapping[TargetKind, type[PodTable]]] = {
@@ -123,7 +126,7 @@ def _target(pod: Pod, table: DiscoveryTable) -> AnyTarget:
     written = dict(pod.annotations)
     kind = written.pop("kind", "")
     if kind not in ANNOTATIONS:
-        what = f"the kind {kind!r} is not known" if kind else "this annotation is missing"
+        what = f"the kind {shown(kind)} is not known" if kind else "this annotation is missing"
         raise _WrongError("kind", f"{what}; allowed are {listed(ANNOTATIONS)}{nearest(kind, ANNOTATIONS)}")
     try:
         said = _PODS[TargetKind(kind)].model_validate(written)

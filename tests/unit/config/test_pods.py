@@ -83,6 +83,18 @@ def test_pods_of_other_namespaces_are_left_alone(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
+    "annotation",
+    [{"kind": "x"}, {"port": "x"}, {"credential": "x"}, {"database": "x"}, {"tls": "x"}, {"x": ""}],
+    ids=lambda annotation: next(iter(annotation)),
+)
+def test_no_annotation_fills_the_log(settings: Settings, annotation: dict[str, str]) -> None:
+    """However long one is, which anybody may write who makes pods, the sentence about it stays short."""
+    long = {name: text * 100_000 for name, text in annotation.items()}
+    (sentence,) = with_pods(settings, [pod(**{"kind": "postgres", **long})]).refused
+    assert len(sentence) < 300
+
+
+@pytest.mark.parametrize(
     ("wrong", "told"),
     [
         (pod(port="5432"), "kind: this annotation is missing; allowed are postgres, redis, odoo"),
