@@ -209,7 +209,7 @@ def test_agents_may_do_what_they_need(name: str) -> None:
     ]
     assert config_of(name)["lease"] == {"kubernetes": {}}
     clusterwide = [item["rules"] for item in overlay(name) if item["kind"] == "ClusterRole"]
-    pods_of_the_node = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    pods_of_the_node = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]
     assert clusterwide == ([pods_of_the_node] if name == "daemonset" else [])
 
 

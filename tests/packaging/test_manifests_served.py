@@ -163,6 +163,8 @@ def reach(server: Kubernetes, account: Account) -> dict[str, Any]:
         ("delete", "coordination.k8s.io", "leases", "quaywatch", False),
         ("list", "", "secrets", "", False),
         ("get", "", "secrets", "quaywatch", False),
+        ("list", "", "pods", "", True),
+        ("get", "", "pods", "quaywatch", False),
         ("create", "", "pods", "", False),
         ("delete", "", "pods", "quaywatch", False),
         ("patch", "apps", "daemonsets", "quaywatch", False),
