@@ -14,8 +14,9 @@ from .faults import FaultyKeysError, Key
 _OWN: Final = ("global", "templates", "receivers")
 """What of Alertmanager's configuration is the reader's; routes, inhibition and time intervals are rendered."""
 _SECRETS: Final = re.compile(
-    "(opsgenie_|victorops_)?api_key|api_secret|(smtp_)?auth_(password|secret)|bearer_token|bot_token|client_secret"
-    "|credentials|password|routing_key|service_key|slack_api_url|token|user_key"
+    "((opsgenie|victorops)_)?api_key|(wechat_)?api_secret|(smtp_)?auth_(password|secret)|bearer_token"
+    "|(telegram_)?bot_token|client_secret|credentials|password|routing_key|service_key|slack_api_url"
+    "|(rocketchat_)?token(_id)?|user_key|webhook_url"
 )
 """Keys of Alertmanager that hold a secret, and have a sibling ``KEY_file``."""
 
@@ -142,6 +143,13 @@ def _secrets(value: Any, key: Key) -> Iterator[tuple[Key, str]]:
             yield from _secrets(entry, (*key, number))
     elif isinstance(value, dict):
         for name, entry in value.items():
-            if _SECRETS.fullmatch(name) or (name == "api_url" and "slack_configs" in key):
+            if _is_secret(name, key):
                 yield (*key, name), f"a secret stands here; {name}_file with the path of a file is expected"
             yield from _secrets(entry, (*key, name))
+
+
+def _is_secret(name: str, table: Key) -> bool:
+    """Whether a key holds a secret; of a Slack's address and of a private key its table tells."""
+    of_slack = name == "api_url" and "slack_configs" in table
+    of_tls = name == "key" and str(table[-1]).endswith("tls_config")
+    return of_slack or of_tls or bool(_SECRETS.fullmatch(name))

@@ -173,6 +173,27 @@ def test_a_faulty_routing_is_told_with_its_lines(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("discord_configs", "webhook_url"),
+        ("msteams_configs", "webhook_url"),
+        ("rocketchat_configs", "token_id"),
+        ("wechat_configs", "api_secret"),
+        ("telegram_configs", "bot_token"),
+        ("tls_config", "key"),
+    ],
+)
+def test_a_secret_in_a_receiver_is_refused(
+    table: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever's it is, the file's place is named, and what stands there is not repeated."""
+    receivers = f"[{{name: pager, {table}: {{{key}: 0123456789}}}}, {{name: desk}}]"
+    text = f"others: {{page: pager, ticket: desk}}\nalertmanager:\n  receivers: {receivers}\n"
+    (told,) = refused(text, tmp_path, capsys)
+    assert told.endswith(f"{table}.{key}: a secret stands here; {key}_file with the path of a file is expected")
+
+
+@pytest.mark.parametrize(
     ("receivers", "told"),
     [
         ("{}", "4: alertmanager.receivers: a list of receivers is expected"),
