@@ -96,9 +96,9 @@ class Agent:
         """Watch these targets from now on; one whose fingerprint is that of before goes on undisturbed."""
         planned = {one.target.name: one for one in watched}
         gone = [watch for name, watch in self._watches.items() if not _same(watch.watched, planned.get(name))]
-        for watch in gone:
-            del self._watches[watch.watched.target.name]
         await asyncio.gather(*(watch.dismiss() for watch in gone))
+        for watch in gone:  # not before: a stop that comes in between is to find them
+            del self._watches[watch.watched.target.name]
         for name, one in planned.items():
             self._watches.setdefault(name, TargetWatch(one, self._tools))
         self._leases.want([name for name, one in planned.items() if one.target.reach is Reach.SHARED])

@@ -237,6 +237,29 @@ async def test_a_reload_leaves_unchanged_targets_alone(alone: Bench) -> None:
     assert alone.left == ["changed", "removed"]
 
 
+async def test_a_stop_in_the_middle_of_a_change_closes_what_is_being_left(alone: Bench) -> None:
+    """Whoever changes the targets is cancelled while a removed one's reading ends slowly; its driver is closed."""
+    driver = FakeDriver()
+
+    async def slow(_driver: Any, _options: Any, _state: Any) -> AsyncIterator[Sample]:
+        try:
+            await forever()
+        finally:
+            await asyncio.sleep(5)
+        yield LEVEL(0, "never")
+
+    await alone.agent.start([watched("db", driver, reading(slow, deadline=9.0))])
+    await asyncio.sleep(4)
+    change = asyncio.create_task(alone.agent.replan([]))
+    await asyncio.sleep(1)
+    change.cancel()
+    await asyncio.wait({change})
+    assert not driver.closed
+    await alone.agent.stop(within=5)
+    assert driver.closed
+    await asyncio.sleep(5)
+
+
 async def test_stop_closes_everything(leases: HandLeases) -> None:
     """Drivers and leases are let go of within the time given, also when a reading hangs; the last numbers stay."""
     bench, driver = Bench(leases), FakeDriver()
