@@ -14,15 +14,15 @@ from typing import Protocol
 
 from . import flow_faults, jobs, odoo_faults, postgres_faults
 from .cache import SandboxError, run
+from .faulting import expect, takes_no_target
 from .host import require
 from .parts import postgres, redis
 from .parts.postgres import Postgres, sql
-from .process import LOOPBACK, until
+from .process import LOOPBACK
 from .world import PARTS, World
 
 Fault = Callable[[World, str | None], AbstractContextManager[str]]
 
-_WITHIN = 30.0
 _HOLDER = "month-end-import"
 _WAITER = "web-order"
 _JOBS_MARK = "stalled"
@@ -64,7 +64,7 @@ def lock(world: World, target: str | None = None, *, table: bool = False) -> Ite
         sessions.callback(_end_sessions, world)
         for name, statement in ((_HOLDER, f"begin; {held}"), (_WAITER, _TOUCH)):
             sessions.enter_context(postgres.session(world.postgres, f"{statement};", database, name))
-            _await(partial(_holds, world, name), f"{name} did not get as far as its lock")
+            expect(partial(_holds, world, name), f"{name} did not get as far as its lock")
         yield f"{_WAITER} waits in {database} for a {'table' if table else 'row'} that {_HOLDER} keeps locked"
 
 
@@ -83,13 +83,13 @@ def _holds(world: World, application: str) -> bool:
 def _end_sessions(world: World) -> None:
     there = f"from pg_stat_activity where application_name in ('{_HOLDER}', '{_WAITER}')"
     sql(world.postgres, f"select pg_terminate_backend(pid) {there}")
-    _await(lambda: not sql(world.postgres, f"select 1 {there}"), "the sessions of the lock did not end")
+    expect(lambda: not sql(world.postgres, f"select 1 {there}"), "the sessions of the lock did not end")
 
 
 @contextmanager
 def lag(world: Replicated, target: str | None = None) -> Iterator[str]:
     """A standby that receives but does not replay, while the primary has written some 10 MB more."""
-    _no(target)
+    takes_no_target(target)
     sql(world.standby, "select pg_wal_replay_pause()")
     try:
         sql(world.postgres, _WRITES)
@@ -102,14 +102,14 @@ def lag(world: Replicated, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def cut_standby(world: Replicated, target: str | None = None) -> Iterator[str]:
     """A standby that answers but has lost the line to its primary."""
-    _no(target)
+    takes_no_target(target)
     _follow(world, f"host={LOOPBACK} port=1")
     try:
-        _await(lambda: not _streams(world), "the standby still streams")
+        expect(lambda: not _streams(world), "the standby still streams")
         yield "the standby is up but cut off from its primary"
     finally:
         _follow(world, postgres.line_to(world.postgres))
-        _await(lambda: _streams(world), "the standby did not come back to its primary")
+        expect(lambda: _streams(world), "the standby did not come back to its primary")
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def silent_line(world: Replicated, target: str | None = None) -> Iterator[str]:
     The packet filter drops what goes over the line, and nothing else. Where the kernel has none, the primary's sender
     is frozen instead: the line is as silent, and its slot stays taken, so that no new line takes its place.
     """
-    _no(target)
+    takes_no_target(target)
     with ExitStack() as undoing:
         undoing.callback(_reconnect, world)
         try:
@@ -162,7 +162,7 @@ def _reconnect(world: Replicated) -> None:
     before = sql(world.postgres, _SENDER)
     sql(world.standby, "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'walreceiver'")
     sql(world.postgres, f"select pg_terminate_backend(pid) from pg_stat_replication where pid = {before or 0}")
-    _await(lambda: sql(world.postgres, _SENDER) not in {"", before}, "the standby did not come back to its primary")
+    expect(lambda: sql(world.postgres, _SENDER) not in {"", before}, "the standby did not come back to its primary")
 
 
 def _follow(world: Replicated, line: str) -> None:
@@ -196,7 +196,7 @@ def freeze(world: World, target: str | None = None) -> Iterator[str]:
     name = _part(target)
     world.services.kill(name, signal.SIGSTOP)
     try:
-        _await(partial(world.services.frozen, name), f"{name} goes on")
+        expect(partial(world.services.frozen, name), f"{name} goes on")
         yield f"{name} is frozen"
     finally:
         with suppress(SandboxError):
@@ -206,7 +206,7 @@ def freeze(world: World, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def fill_redis(world: World, target: str | None = None) -> Iterator[str]:
     """A Redis filled to its limit, which refuses writes."""
-    _no(target)
+    takes_no_target(target)
     try:
         _limit(world, redis.MAXMEMORY + _BEYOND)
         while redis.command(world.redis, "RPUSH", _FILLING, _CHUNK).startswith(":"):
@@ -225,7 +225,7 @@ def _limit(world: World, size: int) -> None:
 @contextmanager
 def evictions(world: World, target: str | None = None) -> Iterator[str]:
     """A Redis at its limit that throws keys out which were to live for another hour."""
-    _no(target)
+    takes_no_target(target)
     before, filled = _evicted(world), list[str]()
     try:
         while _evicted(world) == before:
@@ -252,7 +252,7 @@ def deadlock(world: World, target: str | None = None) -> Iterator[str]:
                 f"begin; select pg_advisory_lock({mine}), pg_sleep(0.3); select pg_advisory_lock({theirs}); rollback;"
             )
             sessions.enter_context(postgres.session(world.postgres, steps, database, _HOLDER))
-        _await(lambda: sql(world.postgres, ended) != before, "nobody was ended")
+        expect(lambda: sql(world.postgres, ended) != before, "nobody was ended")
     yield f"two sessions of {database} deadlocked"
 
 
@@ -335,13 +335,3 @@ def _part(target: str | None) -> str:
     if target is None or target not in PARTS:
         raise SandboxError(f"this fault needs a part to strike, one of {', '.join(PARTS)}")
     return target
-
-
-def _no(target: str | None) -> None:
-    if target is not None:
-        raise SandboxError(f"this fault strikes one thing only, so {target!r} has no meaning")
-
-
-def _await(condition: Callable[[], bool], otherwise: str) -> None:
-    if not until(condition, within=_WITHIN):
-        raise SandboxError(f"{otherwise} within {_WITHIN:.0f} s")

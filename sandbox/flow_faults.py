@@ -5,18 +5,18 @@ Context managers like those of `faults`, and in its table: what a block has done
 
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .cache import SandboxError, run
+from .faulting import expect, takes_no_target
 from .parts import postgres
 from .parts.odoo import ODOO14, Odoo
 from .parts.postgres import ODOO_PASSWORD, ODOO_ROLE, sql
-from .process import LOOPBACK, until
+from .process import LOOPBACK
 from .world import World
 
-_WITHIN = 30.0
 _BYSTANDER = "odoo-77"
 _IMPORT = "month-end-import"
 _HOARDER = "price-import"
@@ -64,7 +64,7 @@ def bystanders(world: World, target: str | None = None, *, count: int = 10) -> I
         for _ in range(count):
             sessions.enter_context(postgres.session(world.postgres, f"{statement};", database, _BYSTANDER))
         waiting = f"application_name = '{_BYSTANDER}' and wait_event_type = 'Lock'"
-        _await(lambda: _sessions(world, waiting) == count, "the bystanders do not wait")
+        expect(lambda: _sessions(world, waiting) == count, "the bystanders do not wait")
         yield f"{count} sessions of {database} wait for a row of res_country"
 
 
@@ -74,7 +74,7 @@ def _held(world: World, database: str, statement: str, application: str) -> Iter
         sessions.callback(_end, world, application)
         sessions.enter_context(postgres.session(world.postgres, f"begin; {statement};", database, application))
         idle = f"application_name = '{application}' and state = 'idle in transaction'"
-        _await(lambda: _sessions(world, idle) == 1, f"{application} did not get its lock")
+        expect(lambda: _sessions(world, idle) == 1, f"{application} did not get its lock")
         yield
 
 
@@ -103,11 +103,11 @@ def refused_writes(world: World, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def role_limit(world: World, target: str | None = None) -> Iterator[str]:
     """Odoo's role may have no connection any more, and has lost those that it had."""
-    _no(target)
+    takes_no_target(target)
     sql(world.postgres, f"alter role {ODOO_ROLE} connection limit 0")
     try:
         sql(world.postgres, f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{ODOO_ROLE}'")
-        _await(lambda: _sessions(world, f"usename = '{ODOO_ROLE}'") == 0, "Odoo's sessions did not end")
+        expect(lambda: _sessions(world, f"usename = '{ODOO_ROLE}'") == 0, "Odoo's sessions did not end")
         yield f"the connection limit of role {ODOO_ROLE} is used up"
     finally:
         sql(world.postgres, f"alter role {ODOO_ROLE} connection limit -1")
@@ -116,7 +116,7 @@ def role_limit(world: World, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def no_connections(world: World, target: str | None = None) -> Iterator[str]:
     """Every connection of the server is taken, by clients that have begun to log in and say no more."""
-    _no(target)
+    takes_no_target(target)
     server = world.postgres
     most = int(sql(server, "select current_setting('max_connections')"))
     words = b"\0\3\0\0user\0" + server.user.encode() + b"\0database\0postgres\0\0"
@@ -133,7 +133,7 @@ def no_connections(world: World, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def hoard(world: World, target: str | None = None) -> Iterator[str]:
     """One client has taken all connections that are not kept for superusers, and Odoo has lost those that it had."""
-    _no(target)
+    takes_no_target(target)
     server = world.postgres
     sql(server, "create extension if not exists dblink")
     most = int(sql(server, "select current_setting('max_connections')"))
@@ -149,7 +149,7 @@ def hoard(world: World, target: str | None = None) -> Iterator[str]:
         )
         others = "backend_type = 'client backend' and pid <> pg_backend_pid()"
         free = "current_setting('superuser_reserved_connections')::int"
-        _await(lambda: _sessions(world, others) >= most - int(sql(server, f"select {free}")), "connections are left")
+        expect(lambda: _sessions(world, others) >= most - int(sql(server, f"select {free}")), "connections are left")
         yield f"{_HOARDER} has taken the {_sessions(world, mine)} connections of PostgreSQL that were left"
 
 
@@ -206,7 +206,7 @@ def broken_printer(world: World, target: str | None = None, *, hangs: float = 0)
 
     It is put there in the mounts of that server alone.
     """
-    _no(target)
+    takes_no_target(target)
     pid, place = world.services.pid("odoo14"), ODOO14.root / _PRINTER
     if pid is None:
         raise SandboxError("odoo14 does not run")
@@ -233,14 +233,4 @@ def _sessions(world: World, condition: str) -> int:
 def _end(world: World, application: str) -> None:
     there = f"application_name = '{application}'"
     sql(world.postgres, f"select pg_terminate_backend(pid) from pg_stat_activity where {there}")
-    _await(lambda: _sessions(world, there) == 0, f"the sessions of {application} did not end")
-
-
-def _no(target: str | None) -> None:
-    if target is not None:
-        raise SandboxError(f"this fault strikes one thing only, so {target!r} has no meaning")
-
-
-def _await(condition: Callable[[], bool], otherwise: str) -> None:
-    if not until(condition, within=_WITHIN):
-        raise SandboxError(f"{otherwise} within {_WITHIN:.0f} s")
+    expect(lambda: _sessions(world, there) == 0, f"the sessions of {application} did not end")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from . import seed
-from .cache import SandboxError
+from .faulting import takes_no_target
 from .parts.postgres import sql
 from .world import World
 
@@ -71,7 +71,7 @@ select '{_KEY}', id, 'rpc', 'none', '00000000', {_NOW}, {_NOW} + interval '5 day
 @contextmanager
 def skipped_crons(world: World, target: str | None = None) -> Iterator[str]:
     """An upgrade of Odoo 14 that was begun and not ended: no cron runs, and mail and documents do not leave."""
-    _no(target)
+    takes_no_target(target)
     sql(world.postgres, _SKIPPED, "odoo14")
     try:
         yield "Odoo 14 runs no cron, and what they send has waited for two hours"
@@ -82,7 +82,7 @@ def skipped_crons(world: World, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def cron_off(world: World, target: str | None = None) -> Iterator[str]:
     """A cron of Odoo 14 that ran until two hours ago and is switched off now."""
-    _no(target)
+    takes_no_target(target)
     sql(world.postgres, _SWITCHED_OFF, "odoo14")
     try:
         yield "a cron of Odoo 14 is switched off"
@@ -104,14 +104,9 @@ def stranded_order(world: World, target: str | None = None) -> Iterator[str]:
 @contextmanager
 def expiring_key(world: World, target: str | None = None) -> Iterator[str]:
     """An API key of the probes' user of Odoo 19 that expires in five days; Odoo 14's never do."""
-    _no(target)
+    takes_no_target(target)
     sql(world.postgres, _KEYED % world.odoo19.login, "odoo19")
     try:
         yield "an API key of Odoo 19 expires in five days"
     finally:
         sql(world.postgres, _UNKEYED, "odoo19")
-
-
-def _no(target: str | None) -> None:
-    if target is not None:
-        raise SandboxError(f"this fault strikes one thing only, so {target!r} has no meaning")

@@ -1,16 +1,15 @@
 """Faults of PostgreSQL itself, besides locks and replication: what a block has done is undone when it ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from .cache import SandboxError
+from .faulting import expect
 from .parts import postgres
 from .parts.postgres import sql
-from .process import until
 from .world import World
 
-_WITHIN = 30.0
 _FULL_FILE = "select pg_logical_emit_message(true, 'sandbox', 'archive'); select pg_switch_wal()"
 _FAILS = "select 1 from pg_stat_archiver where last_failed_time > coalesce(last_archived_time, '-infinity')"
 
@@ -24,18 +23,13 @@ def failing_archive(world: World, target: str | None = None) -> Iterator[str]:
     stop.touch()
     try:
         sql(world.postgres, _FULL_FILE)
-        _await(partial(_fails, world), "the archive takes what it is given")
+        expect(partial(_fails, world), "the archive takes what it is given")
         yield "the primary cannot archive its log"
     finally:
         stop.unlink()
         sql(world.postgres, _FULL_FILE)
-        _await(lambda: not _fails(world), "the archive takes nothing yet")
+        expect(lambda: not _fails(world), "the archive takes nothing yet")
 
 
 def _fails(world: World) -> bool:
     return bool(sql(world.postgres, _FAILS))
-
-
-def _await(condition: Callable[[], bool], otherwise: str) -> None:
-    if not until(condition, within=_WITHIN):
-        raise SandboxError(f"{otherwise} within {_WITHIN:.0f} s")
