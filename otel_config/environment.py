@@ -27,7 +27,6 @@ from .wire import Temporality
 __all__ = ["OtlpFile", "OtlpSettings", "otlp_settings"]
 
 T = TypeVar("T")
-_SIGNALS: Final[tuple[Signal, ...]] = ("metrics", "traces", "logs")
 _ENDPOINTS: Final = {Protocol.GRPC: "http://localhost:4317", Protocol.HTTP: "http://localhost:4318"}
 _TEMPORALITIES: Final = {
     "cumulative": Temporality.CUMULATIVE,
