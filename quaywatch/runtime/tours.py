@@ -18,6 +18,8 @@ from .store import Source
 
 _LINE_IN_DOUBT: Final = (Reason.CONNECT, Reason.TIMEOUT)
 """After one of these a visit's session may be of no more use."""
+_MOST_EXTRA_TURNS: Final = 200
+"""Visits of a tour at most on which exporters are read whose interval has not come round, having had no turn yet."""
 _NO_SUCH_DATABASE: Final = "3D000"
 """What is said of a tenant that was dropped or renamed since the tour began; of one never seen it is an error."""
 
@@ -45,7 +47,8 @@ class Tour:
 
     A tour is to be made at the shortest of their intervals, of which the others are multiples: these go along on every
     second visit, or every tenth. Their turns are spread over the databases, so that one tour costs what the next one
-    does; the first visit to a database reads everything.
+    does. The first visit to a database reads everything; where hundreds are new at once, as when the agent starts or
+    the cluster comes back, those with the longer intervals are caught up with over the next tours.
 
     Every exporter has its own deadline, success and state on each database. A database that failed, or that nobody may
     enter, changes nothing for the others; one that vanished ends with the visit that misses it, or with the next tour.
@@ -74,6 +77,7 @@ class Tour:
         self._clock = clock
         self._every = min(task.every for task in tasks)
         self._tours = 0
+        self._extra_turns = 0
         self._known: dict[str, _Tenant] = {}
 
     @property
@@ -97,6 +101,7 @@ class Tour:
         self._meter.set(TENANTS, len(found), self._target)
         self._end(set(self._known) - set(found))
         self._tours += 1
+        self._extra_turns = _MOST_EXTRA_TURNS
         async with asyncio.TaskGroup() as group:
             for database in found:
                 group.create_task(self._visit(database))
@@ -122,16 +127,26 @@ class Tour:
     async def _visit(self, database: str) -> None:
         tenant = self._known.setdefault(database, self._met(database))
         async with self._visits:
-            left = [task for task in self._tasks if self._due(task, tenant)]
+            left = [*self._due(tenant), *self._caught_up(tenant)]
             while left:
                 await self._sitting(database, left, tenant)
 
     def _met(self, database: str) -> _Tenant:
         return _Tenant(crc32(database.encode()), {task.exporter.name: task.exporter.state() for task in self._tasks})
 
-    def _due(self, task: ExporterTask, tenant: _Tenant) -> bool:
-        every_so_many = round(task.every / self._every)
-        return (self._tours + tenant.phase) % every_so_many == 0 or task.exporter.name not in tenant.had_a_turn
+    def _due(self, tenant: _Tenant) -> list[ExporterTask]:
+        """Whose interval has come round."""
+        turn = self._tours + tenant.phase
+        return [task for task in self._tasks if turn % round(task.every / self._every) == 0]
+
+    def _caught_up(self, tenant: _Tenant) -> list[ExporterTask]:
+        """Who has had no turn here, and is not due either; nobody where there were many of these on this tour."""
+        due = self._due(tenant)
+        late = [one for one in self._tasks if one.exporter.name not in tenant.had_a_turn and one not in due]
+        if not late or not self._extra_turns:
+            return []
+        self._extra_turns -= 1
+        return late
 
     async def _sitting(self, database: str, left: list[ExporterTask], tenant: _Tenant) -> None:
         """One session: works off what is left, until nothing is or the session may be of no more use."""

@@ -132,6 +132,20 @@ async def test_a_longer_interval_goes_along_on_every_so_many_visits() -> None:
     assert set(runs(bench, "e10")) == {7}
 
 
+async def test_hundreds_of_new_databases_are_caught_up_with_over_some_tours() -> None:
+    """The first tour reads of everyone what is due, and of some the rest too; soon everyone had a turn."""
+    names = [f"t{n}" for n in range(700)]
+    rare = [reading(first, f"e{every:g}", every=every, per=Per.DATABASE) for every in (10.0, 300.0)]
+    bench = Bench(*names, tasks=rare)
+    read = []
+    for _ in range(4):
+        await bench.tour.go()
+        read.append(sum(count > 0 for count in runs(bench, "e300")))
+    assert set(runs(bench, "e10")) == {4}
+    assert 200 <= read[0] < 300
+    assert read[-1] == len(names)
+
+
 async def test_who_could_not_be_read_does_not_wait_for_its_interval() -> None:
     """A database that could be entered again, or listed again, is read by everyone at once."""
     bench = Bench(*(f"t{n}" for n in range(9)), tasks=MIXED)
