@@ -11,7 +11,7 @@ from .rule import Board, Recording, Role, Rule, Service, Severity
 from .texts import DOWN, DURATION, ROOT_BLOCKER
 
 _TENANT = "environment, target, database"
-_FAST_BURNS = ((14.4, "1h", "5m"), (6.0, "6h", "30m"))
+FAST_BURNS = ((14.4, "1h", "5m"), (6.0, "6h", "30m"))
 """Burn rates that page at the edge, where there are requests enough for a rate: the long and the short time."""
 _EXPIRES_NOW = DAY
 
@@ -46,7 +46,7 @@ def _edge(objectives: Objectives) -> Iterator[Rule]:
     burning = "\nor\n".join(
         f"(quaywatch:edge_errors:ratio{long} > {rate * edge.budget:.6g}"
         f" and quaywatch:edge_errors:ratio{short} > {rate * edge.budget:.6g})"
-        for rate, long, short in _FAST_BURNS
+        for rate, long, short in FAST_BURNS
     )
     errors = f'sum by ({by}) (increase(<traefik.entrypoint.requests>{{code_class="5xx"}}[5m]))'
     yield Rule(
@@ -81,7 +81,7 @@ def _one_tenants_errors(objectives: Objectives) -> Rule:
     by = "environment, target, host"
     errors = f'sum by ({by}) (increase(<traefik.router.requests>{{code_class="5xx", host!=""}}[5m]))'
     requests = f'sum by ({by}) (increase(<traefik.router.requests>{{host!=""}}[5m]))'
-    ill = f"{errors} / ({requests} > 0) > {_FAST_BURNS[0][0] * edge.budget:.6g} and {errors} > {edge.errors}"
+    ill = f"{errors} / ({requests} > 0) > {FAST_BURNS[0][0] * edge.budget:.6g} and {errors} > {edge.errors}"
     per_edge = "count by (environment, target)"
     return Rule(
         alert="EdgeErrorsOfOneTenant",

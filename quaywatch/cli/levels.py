@@ -8,13 +8,12 @@ from typing import Final
 from alerts import Flow, Objectives
 from alerts.budget import BURNS
 from alerts.flows import promises
+from alerts.symptoms import FAST_BURNS
 from dashboards import Levels, Promise
 
 _WHOLE: Final = 100.0
 _LATE: Final = 3.0
 """Intervals after which `FlowNotMeasured` says that a flow has not run."""
-_TENANT_BURN: Final = 14.4
-"""The burn rate from which on `EdgeErrorsOfOneTenant` says that a tenant's users get errors."""
 
 
 def levels(objectives: Objectives, flows: Sequence[Flow] = ()) -> Levels:
@@ -49,5 +48,5 @@ def levels(objectives: Objectives, flows: Sequence[Flow] = ()) -> Levels:
         ids=causes.ids / _WHOLE,
         redis=causes.redis / _WHOLE,
         tenant=causes.tenant / _WHOLE,
-        tenant_errors=_TENANT_BURN * objectives.edge.budget,
+        tenant_errors=FAST_BURNS[0][0] * objectives.edge.budget,
     )
