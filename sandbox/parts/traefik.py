@@ -1,9 +1,11 @@
 """Traefik: the edge in front of both Odoos, one entry point each, measured by Prometheus and traced by OTLP."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import yaml
@@ -76,13 +78,18 @@ def prepare(_progress: object) -> None:
     program()
 
 
-def start(services: Services, world: Behind, _progress: object) -> Traefik:
-    """Start Traefik on free ports, in front of the world's Odoos, sending spans to its Collector."""
+def start(
+    services: Services, world: Behind, _progress: object, tenants: Mapping[str, str] = MappingProxyType({})
+) -> Traefik:
+    """Start Traefik on free ports, in front of the world's Odoos, sending spans to its Collector.
+
+    Each of the `tenants`, by host, is served at the entry point of Odoo 14 from a URL of its own.
+    """
     ports = services.ports(NAME) or {point: free_port() for point in (*_HEALTH, _OWN)}
     urls = {point: f"http://{LOOPBACK}:{port}" for point, port in ports.items()}
     routes = services.state / NAME / "routes.yml"
     routes.parent.mkdir(exist_ok=True)
-    routes.write_text(yaml.safe_dump(_routes({"odoo14": world.odoo14, "odoo19": world.odoo19})))
+    routes.write_text(yaml.safe_dump(_routes({"odoo14": world.odoo14, "odoo19": world.odoo19}, tenants)))
     argv = (str(program()), *_entry_points(ports), *_flags(routes, world.collector))
     ready = partial(answers, f"{urls[_OWN]}/ping")
     services.start(Spec(name=NAME, argv=argv, ports=ports, env=_ENVIRONMENT, ready=ready))
@@ -107,9 +114,12 @@ def _flags(routes: Path, collector: Collector) -> tuple[str, ...]:
     )
 
 
-def _routes(sites: dict[str, Site]) -> dict[str, Any]:
+def _routes(sites: dict[str, Site], tenants: Mapping[str, str]) -> dict[str, Any]:
     routers = {name: {"rule": "PathPrefix(`/`)", "entryPoints": [name], "service": name} for name in sites}
     services = {name: {"loadBalancer": _balancer(site, _HEALTH[name])} for name, site in sites.items()}
+    for host, url in tenants.items():
+        routers[host] = {"rule": f"Host(`{host}`)", "entryPoints": ["odoo14"], "service": host}
+        services[host] = {"loadBalancer": {"servers": [{"url": url}]}}
     return {"http": {"routers": routers, "services": services}}
 
 

@@ -6,19 +6,12 @@ import json
 import time
 import urllib.error
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-import alerts
-from alerts import Flow, Objectives
-from alerts.objectives import Paging
 from exporters import EXPORTERS
-from otel_config.names import prometheus_name
-from quaywatch.cli.registry import all_metrics
 from sandbox import agent
 from sandbox.agent import Agent
 from sandbox.parts import api, prometheus, traefik
@@ -28,28 +21,10 @@ from sandbox.parts.postgres import sql
 from sandbox.parts.traefik import Traefik
 from sandbox.process import LOOPBACK, Services
 from sandbox.world import World
-from tests.alerts.hurried import hurried
+from tests.integration.alerts import answers
+from tests.integration.alerts.promised import EVERY, LOGIN, TENANTS, meant, rules
+from tests.integration.alerts.shops import HOSTS, Shops, opened
 
-FASTER = 60
-"""Minutes of the rules are seconds here."""
-EVERY = 3.0
-"""Seconds between two orders, and between two readings of everything else."""
-FLOW = Flow("sandbox", "erp14", "order_create", EVERY * FASTER)
-PROMISED = replace(
-    Objectives(),
-    tickets=Paging(3, 5),
-    causes=replace(
-        Objectives().causes,
-        lock_wait=1,
-        waiting=1,
-        idle_in_transaction=1,
-        deadlocks=1,
-        slot=1024**2,
-        replica=1024**2,
-    ),
-    recovery=replace(Objectives().recovery, point=2),
-)
-"""What counts as ill, where half a minute must do: the rules are the same."""
 _READ = (
     "odoo_cron",
     "odoo_edi",
@@ -61,6 +36,7 @@ _READ = (
     "postgres_databases",
     "backup_sets",
     "backup_restore_tests",
+    "tls_expiry",
     "traefik_edge",
 )
 _DAY = 86400.0
@@ -79,15 +55,18 @@ class Stage:
     world: World
     agent: Agent
     edge: Traefik
+    shops: Shops
     reports: Path
 
     def firing(self) -> dict[str, dict[str, str]]:
-        """The labels of what fires now in the sandbox's environment, by the alert's name."""
+        """The labels of what is meant to fire now in the sandbox's environment, by the alert's name."""
         found: list[dict[str, Any]] = json.loads(api.get(f"{self.world.prometheus.url}/api/v1/alerts"))["data"][
             "alerts"
         ]
         labels = [alert["labels"] for alert in found if alert["state"] == "firing"]
-        return {one["alertname"]: one for one in labels if one.get("environment", "sandbox") == "sandbox"}
+        return {
+            one["alertname"]: one for one in labels if one.get("environment", "sandbox") == "sandbox" and meant(one)
+        }
 
     def visit(self) -> None:
         """Somebody asks the edge for a page."""
@@ -99,24 +78,36 @@ class Stage:
 def staged(world: World, place: Path) -> Iterator[Stage]:
     """The agent runs, Prometheus reads it every second and evaluates the rules made for it."""
     services = Services(place / "edge")
-    edge = traefik.start(services, _Behind(world.odoo14, _NOWHERE), None)
-    rules = world.prometheus.rules / "faults.yml"
-    try:
-        running = agent.start(
-            world.services, world, every=EVERY, probe_every=EVERY, change=lambda settings: _add(settings, edge, place)
-        )
+    written = world.prometheus.rules / "faults.yml"
+    with ExitStack() as ends:
+        shops = ends.enter_context(opened(place))
+        ends.callback(services.stop_all)
+        edge = traefik.start(services, _Behind(world.odoo14, _NOWHERE), None, dict.fromkeys(HOSTS, shops.url))
+        ends.enter_context(shops.visited(edge.odoo14))
+        stage = Stage(world, _agent(ends, world, edge, shops, place), edge, shops, place)
         report(place, ill=False)
         sql(world.postgres, _PUNCTUAL, "odoo14")
-        prometheus.set_targets(world.prometheus, [running.address])
-        rules.write_text(_rules())
+        ends.callback(_forget, world, written)
+        prometheus.set_targets(world.prometheus, [stage.agent.address])
+        written.write_text(rules())
         api.reload(world.prometheus.url)
-        yield Stage(world, running, edge, place)
-    finally:
-        prometheus.set_targets(world.prometheus, [])
-        rules.unlink(missing_ok=True)
-        api.reload(world.prometheus.url)
-        world.services.stop(agent.NAME)
-        services.stop_all()
+        yield stage
+
+
+def _agent(ends: ExitStack, world: World, edge: Traefik, shops: Shops, place: Path) -> Agent:
+    ends.callback(world.services.stop, agent.NAME)
+
+    def change(settings: dict[str, Any]) -> None:
+        _watch_more(settings, edge, shops, place)
+        _run_more(settings)
+
+    return agent.start(world.services, world, every=EVERY, probe_every=EVERY, change=change)
+
+
+def _forget(world: World, written: Path) -> None:
+    prometheus.set_targets(world.prometheus, [])
+    written.unlink(missing_ok=True)
+    api.reload(world.prometheus.url)
 
 
 def report(place: Path, *, ill: bool) -> None:
@@ -148,14 +139,14 @@ class _Behind:
         return self.odoo14
 
 
-def _add(settings: dict[str, Any], edge: Traefik, place: Path) -> None:
+def _watch_more(settings: dict[str, Any], edge: Traefik, shops: Shops, place: Path) -> None:
     """Into the agent's configuration: the edge, the jobs' reports, and what is read as often as orders are made.
 
     Nothing else: what is read once a minute would tell of a fault long after its end.
     """
     backup = {"kind": "backup", "reach": "local"}
     settings["targets"] |= {
-        "front": {"kind": "http", "url": edge.url},
+        "front": {"kind": "http", "url": edge.url, "ca_file": str(shops.trusted)},
         "backups": {**backup, "source": "file", "file": str(place / "backups.json")},
         "tested": {**backup, "restore_tests": str(place / "tests.json")},
         "untested": {**backup, "restore_tests": str(place / "others.json")},
@@ -165,8 +156,13 @@ def _add(settings: dict[str, Any], edge: Traefik, place: Path) -> None:
     others = {exporter.name: {"enabled": False} for exporter in EXPORTERS if exporter.name not in needed}
     settings["exporters"] = needed | others
     settings["exporters"]["postgres_replication"]["expected_standbys"] = 1
+    settings["exporters"]["tls_expiry"]["hosts"] = [site.host for site in shops.sites]
 
 
-def _rules() -> str:
-    text = alerts.render(all_metrics(), prometheus_name, objectives=PROMISED, flows_run=[FLOW])
-    return yaml.safe_dump({"groups": list(hurried(yaml.safe_load(text)["groups"], FASTER, "faults", real_clock=True))})
+def _run_more(settings: dict[str, Any]) -> None:
+    """Into it, too: flows beside that of the orders, and targets more on which to log in."""
+    first, *others = TENANTS
+    settings["targets"] |= dict.fromkeys(others, settings["targets"][first])
+    settings["flows"] = answers.flows()
+    login = {"targets": list(TENANTS), "every": EVERY, "deadline": EVERY * 0.9, "web": False}
+    settings["probes"] |= answers.probes([first], EVERY) | {LOGIN: login}

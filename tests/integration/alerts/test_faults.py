@@ -17,7 +17,10 @@ from sandbox.parts.webhook import Alert, read_notifications
 from sandbox.process import until
 from sandbox.world import World
 from tests.alerts.proofs import BY_FAULT, FAULTS
-from tests.integration.alerts.stage import EVERY, Stage, report, staged
+from tests.integration.alerts import answers
+from tests.integration.alerts.promised import EVERY, LOGIN, meant
+from tests.integration.alerts.shops import BROKEN
+from tests.integration.alerts.stage import Stage, report, staged
 
 PARTS = ("odoo14", "standby", "redis", "prometheus")
 _WITHIN = 150.0
@@ -84,14 +87,18 @@ def over(stage: Stage, course: Course, expected: set[str]) -> bool:
 
 
 def told(world: World, since: int) -> list[Alert]:
-    """What the webhook was told to fire after its first ``since`` notifications."""
+    """What the webhook was told to fire, and is meant to, after its first ``since`` notifications."""
     notifications = read_notifications(world.webhook.file)[since:]
-    return [alert for notification in notifications for alert in notification.alerts if alert.status == "firing"]
+    alerts = [alert for notification in notifications for alert in notification.alerts]
+    return [alert for alert in alerts if alert.status == "firing" and meant(alert.labels)]
 
 
 @contextmanager
 def backlog(stage: Stage) -> Iterator[None]:
-    """Nothing is down, a lot is not done, and somebody's session keeps the table of orders."""
+    """Nothing is down, a lot is not done, and somebody's session keeps the table of orders.
+
+    One shop fails at the edge and another is slow; certificates are wrong; flows beside that of the orders stumble.
+    """
     with ExitStack() as broken:
         for fault in (
             faults.lag,
@@ -101,9 +108,11 @@ def backlog(stage: Stage) -> Iterator[None]:
             odoo_faults.skipped_crons,
             odoo_faults.cron_off,
             postgres_faults.failing_archive,
+            answers.struck,
             faults.table_lock,
         ):
             broken.enter_context(fault(stage.world))
+        broken.enter_context(stage.shops.trouble())
         broken.callback(report, stage.reports, ill=False)
         report(stage.reports, ill=True)
         yield
@@ -168,6 +177,14 @@ def test_a_page_names_who_locks_the_table(course: dict[str, Course]) -> None:
     )
     assert (ticket.labels["severity"], ticket.labels["alert_role"]) == ("ticket", "cause")
     assert "Root blocker: process" in ticket.annotations["description"]
+
+
+def test_who_is_ill_is_told_from_who_is_well(course: dict[str, Course]) -> None:
+    """Of three shops the one that fails, of two hosts each with its own fault, and the flow that all targets run."""
+    pages = course["backlog"].pages
+    assert pages["EdgeErrorsOfOneTenant"].labels["host"] == BROKEN
+    assert pages["CertificateUnusable"].labels["host"] != pages["CertificateExpiring"].labels["host"]
+    assert course["outage"].pages["FlowFailingEverywhere"].labels["probe"] == LOGIN
 
 
 def test_symptoms_of_recovery_page_and_causes_do_not(course: dict[str, Course]) -> None:
