@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -112,9 +111,8 @@ class Agent:
         await asyncio.gather(*(watch.stop(max(within - _STOP_MARGIN, 0)) for watch in self._watches.values()))
         for task in self._background:
             task.cancel()
-        for task in list(self._background):
-            with suppress(asyncio.CancelledError):
-                await task
+        if self._background:
+            await asyncio.wait(self._background)
         await self._leases.close()
 
     def driver(self, name: str) -> Any:

@@ -117,8 +117,7 @@ class ContendedLeases(ABC):
         """Let go of everything, for others to take it at once where the keeper can be reached."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
         _tell(self._asking)
         await self._let_go()
         await self._hang_up()

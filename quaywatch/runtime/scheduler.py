@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -73,6 +73,8 @@ class Scheduler:
         self._of_target: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_target))
         self._of_kind: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_kind))
         self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._told: set[asyncio.Task[None]] = set()
+        """Those that were told to end and may still be undoing, which a second word would cut short."""
 
     def start(self, job: Job) -> None:
         """Begin with a job's turns."""
@@ -81,14 +83,22 @@ class Scheduler:
 
     async def stop(self, target: str, within: float) -> None:
         """Cancel all jobs of a target and wait until they have ended, so many seconds at most."""
-        tasks = [self._tasks.pop(job) for job in list(self._tasks) if job.target == target]
-        await _ended(tasks, within)
+        await self._end({job: task for job, task in self._tasks.items() if job.target == target}, within)
         self._of_target.pop(target, None)
 
     async def close(self, within: float) -> None:
         """Cancel all jobs and wait until they have ended, so many seconds at most."""
-        tasks = [self._tasks.pop(job) for job in list(self._tasks)]
-        await _ended(tasks, within)
+        await self._end(dict(self._tasks), within)
+
+    async def _end(self, jobs: Mapping[Job, asyncio.Task[None]], within: float) -> None:
+        """A job is known until it was waited for: a stop after one that was cancelled waits for the same jobs."""
+        new = set(jobs.values()) - self._told
+        self._told |= new
+        await _ended(new, jobs.values(), within)
+        self._told.difference_update(jobs.values())
+        for job, task in jobs.items():
+            if self._tasks.get(job) is task:
+                del self._tasks[job]
 
     async def _repeat(self, job: Job) -> None:
         turns = (Grid if job.on_grid else Interval)(job.name, job.every, self._clock)
@@ -130,11 +140,12 @@ def _told_to_end() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _ended(tasks: list[asyncio.Task[None]], within: float) -> None:
-    """Cancel tasks and wait for them; those that are still at work then are told again, and waited for no longer."""
+async def _ended(new: Iterable[asyncio.Task[None]], tasks: Iterable[asyncio.Task[None]], within: float) -> None:
+    """Cancel the new ones and wait for all; those still at work then are told again, and waited for no longer."""
+    left, told = set(tasks), new
     for patience in (within, _CUT_WITHIN):
-        for task in tasks:
+        for task in told:
             task.cancel()
-        tasks = list((await asyncio.wait(tasks, timeout=patience))[1]) if tasks else []
-    if tasks:
-        _log.warning("jobs did not end in time", jobs=[task.get_name() for task in tasks])
+        told = left = (await asyncio.wait(left, timeout=patience))[1] if left else set()
+    if left:
+        _log.warning("jobs did not end in time", jobs=[task.get_name() for task in left])

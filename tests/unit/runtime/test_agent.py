@@ -404,6 +404,30 @@ async def test_stop_lets_a_running_probe_undo(alone: Bench) -> None:
     assert alone.runs == []
 
 
+async def test_a_second_stop_waits_for_the_undoing_of_the_first(alone: Bench) -> None:
+    """Whoever is cancelled while he stops ends at once, cuts no undoing short, and the next stop waits for its end."""
+    flow, driver = Flow(25), FakeDriver()
+    await alone.agent.start([flow.watched(driver)])
+    await asyncio.wait_for(flow.began.wait(), 80)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(alone.agent.stop(within=10), 1)
+    assert (flow.undone, driver.closed) == ([], False)
+    await alone.agent.stop(within=10)
+    assert (flow.undone, driver.closed) == ([True], True)
+
+
+async def test_who_stops_can_be_cancelled(alone: Bench) -> None:
+    """Also while the agent's own tasks end; the next stop waits for them."""
+    await alone.agent.start([])
+    await asyncio.sleep(1)
+    stopping = asyncio.create_task(alone.agent.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    await alone.agent.stop()
+
+
 async def test_a_driver_that_cannot_be_made_is_said(alone: Bench) -> None:
     """A defect in making one target's driver leaves the others at work, and says that this one is down."""
 

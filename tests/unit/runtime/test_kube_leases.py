@@ -246,3 +246,17 @@ async def test_who_wants_nothing_holds_nothing(agents: list[Agent]) -> None:
     await asyncio.sleep(6.5)
     assert sorted(agent.leases.held("db") for agent in agents) == [False, False, True]
     assert not agents[0].leases.held("db")
+
+
+async def test_who_closes_can_be_cancelled(objects: dict[str, LeaseObject]) -> None:
+    """A beat that is slow to end keeps nobody who is told to go, and the next close lets go of everything."""
+    agent = Agent("anna", objects, 0.5)
+    agent.start()
+    await asyncio.sleep(1)
+    closing = asyncio.create_task(agent.leases.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await agent.leases.close()
+    assert objects["it"].holder == ""
