@@ -17,7 +17,7 @@ from quaywatch.drivers.kubernetes import NodePods, Pod
 from quaywatch.errors import QuaywatchError
 from quaywatch.runtime.catalogue import DISCOVERY_LISTS, DISCOVERY_REFUSED, DISCOVERY_TARGETS, DISCOVERY_UP
 from quaywatch.runtime.clock import Clock
-from quaywatch.runtime.discovery import Following, matters
+from quaywatch.runtime.discovery import Following, PodSource, matters
 
 from .plan import api_address
 
@@ -67,12 +67,20 @@ class Discovering:
         meter: where `quaywatch.discovery.*` goes.
         clock: time.
         apply: puts the targets to work again; called after pods came, changed or went.
+        source: where the pods that a table asks for are read.
     """
 
-    def __init__(self, meter: Meter, clock: Clock, apply: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        clock: Clock,
+        apply: Callable[[], Awaitable[None]],
+        source: Callable[[DiscoveryTable], PodSource] = node_pods,
+    ) -> None:
         self._meter = meter
         self._clock = clock
         self._apply = apply
+        self._source = source
         self._table: DiscoveryTable | None = None
         self._following: Following | None = None
         self._follower: asyncio.Task[None] | None = None
@@ -107,7 +115,7 @@ class Discovering:
         self._forget()
         if table is not None:
             self._following = Following(
-                node_pods(table), changed=self._hear, meter=self._meter, clock=self._clock, resync=table.resync
+                self._source(table), changed=self._hear, meter=self._meter, clock=self._clock, resync=table.resync
             )
             self._follower = asyncio.create_task(self._following.follow(), name="pods")
             self._worker = self._worker or asyncio.create_task(self._put_to_work(), name="targets of pods")
@@ -121,6 +129,7 @@ class Discovering:
         self._following = None
         if self._table is None:
             self._pods = ()
+            self._refused = frozenset()
         for metric in (DISCOVERY_UP, DISCOVERY_TARGETS, DISCOVERY_REFUSED, DISCOVERY_LISTS):
             self._meter.clear(metric)
 
