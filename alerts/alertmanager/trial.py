@@ -26,6 +26,7 @@ _LISTENS: Final = b'msg="Listening on"'
 _STARTS_WITHIN: Final = 30.0
 _ENDS_WITHIN: Final = 5.0
 _ANSWERS_WITHIN: Final = ClientTimeout(total=10)
+_READ_AT_ONCE: Final = 65_536
 _MARGIN: Final = 60.0
 """Seconds of the case's own time that are looked at after the longest wait."""
 _FIRES_FOR: Final = timedelta(hours=12)
@@ -166,14 +167,19 @@ def _reason(said: Sequence[str]) -> str:
 
 
 async def _lines(process: Process) -> AsyncIterator[bytes]:
-    stream = process.stderr
-    while stream and (line := await stream.readline()):
-        yield line
+    """What it says on its log, however long a line is."""
+    stream, rest = process.stderr, b""
+    while stream and (some := await stream.read(_READ_AT_ONCE)):
+        *lines, rest = (rest + some).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
 
 
 async def _read(process: Process) -> None:
     """Read on, so that it never waits for a reader."""
-    async for _ in _lines(process):
+    while process.stderr and await process.stderr.read(_READ_AT_ONCE):
         pass
 
 

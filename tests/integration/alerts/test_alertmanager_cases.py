@@ -191,11 +191,17 @@ def test_a_configuration_that_alertmanager_refuses_is_told_in_its_own_words(
     assert capsys.readouterr().err.startswith(f"{broken}: Alertmanager does not start: ")
 
 
+LONG = "printf '%0200000d\\n' 0 >&2"
+"""Says a line of 200,000 digits, as a refused batch of alerts may make one."""
+
+
 @pytest.mark.parametrize(
     ("script", "told"),
     [
         ("echo 'msg=\"Listening on\" address=127.0.0.1:1' >&2", "Alertmanager does not answer: "),
         ("echo it is too old >&2", "Alertmanager does not start: it is too old"),
+        (f"{LONG}; echo it is too old >&2", "Alertmanager does not start: it is too old"),
+        (f"echo 'msg=\"Listening on\" address=127.0.0.1:1' >&2; {LONG}; {LONG}", "Alertmanager does not answer: "),
         ("", "Alertmanager does not start: it says nothing"),
         (None, "alertmanager cannot be started: Permission denied"),
     ],
