@@ -1,6 +1,7 @@
 """Requests to an API server as a pod's service account.
 
-The token is read anew for each request, since the kubelet renews it, and so is the namespace where none is given.
+The token is read anew for each request, since the kubelet renews it, and so is the namespace where none is given. The
+certificates that are trusted are read anew when their file has changed.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class ApiServer:
     def __init__(self, address: ApiAddress) -> None:
         self._address = address
         self._session: aiohttp.ClientSession | None = None
+        self._trusted: ssl.SSLContext | None = None
+        self._trusted_as: tuple[int, ...] = ()
 
     async def exchange(
         self, method: str, path: str, raw: Mapping[str, Any] | None, needed: Needed
@@ -70,7 +73,9 @@ class ApiServer:
         async with deadline(self._address.answer_within, f"{url}: {method} of {needed.what}"):
             with self._cuts():
                 headers = self._authorization()
-                async with self._opened().request(method, url + path, json=raw, headers=headers) as response:
+                async with self._opened().request(
+                    method, url + path, json=raw, headers=headers, ssl=self._tls()
+                ) as response:
                     return response.status, await response.read()
 
     @asynccontextmanager
@@ -80,7 +85,7 @@ class ApiServer:
         with self._cuts():
             async with deadline(self._address.answer_within, f"{url}: GET of {needed.what}"):
                 response = await self._opened().get(
-                    url + path, headers=self._authorization(), read_bufsize=_LINE_AT_MOST // 2
+                    url + path, headers=self._authorization(), ssl=self._tls(), read_bufsize=_LINE_AT_MOST // 2
                 )
             async with response:
                 yield response.status, _lines(response.content)
@@ -156,7 +161,7 @@ class ApiServer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # A kept connection that the server ends at the wrong moment would read as an outage.
-                connector=aiohttp.TCPConnector(ssl=self._tls(), force_close=True, socket_factory=_kept_alive),
+                connector=aiohttp.TCPConnector(force_close=True, socket_factory=_kept_alive),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
@@ -164,13 +169,24 @@ class ApiServer:
         return self._session
 
     def _tls(self) -> ssl.SSLContext | bool:
+        """What is trusted: the file as it is now, or as it last could be read."""
         if not self._address.url.startswith("https:"):
             return False
         try:
-            return ssl.create_default_context(cafile=self._address.ca_file)
+            self._read_trusted()
         except OSError as error:
-            what = f"{self._address.ca_file}: no certificates can be read from it, a PEM file is allowed"
-            raise ConfigError(what) from error
+            if self._trusted is None:
+                what = f"{self._address.ca_file}: no certificates can be read from it, a PEM file is allowed"
+                raise ConfigError(what) from error
+        return self._trusted or False
+
+    def _read_trusted(self) -> None:
+        """Read the certificates, unless the file is that of before: to read them is dear."""
+        found = Path(self._address.ca_file).stat()
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if mark != self._trusted_as:
+            self._trusted = ssl.create_default_context(cafile=self._address.ca_file)
+            self._trusted_as = mark
 
 
 def _account(path: str) -> str:
