@@ -16,6 +16,7 @@ from typing import Final
 from sandbox.cache import SandboxError
 from sandbox.parts import postgres
 
+from . import saying
 from .report import write
 from .servers import ROWS, TABLES, servers
 from .tools import versions
@@ -27,7 +28,7 @@ _DEFAULT: Final = "1 50 300 1000"
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
     tenants = _parser().parse_args(argv).tenants
-    say = partial(_say, time.monotonic())
+    say = partial(saying.say, time.monotonic())
     try:
         with tempfile.TemporaryDirectory(prefix="quaywatch-bench-") as place, servers(Path(place)) as made:
             measured = list(rounds(made, sorted(tenants), say=say))
@@ -47,10 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     default = [int(word) for word in _DEFAULT.split()]
     parser.add_argument("tenants", type=int, nargs="*", default=default, help=f"how many tenants (default: {_DEFAULT})")
     return parser
-
-
-def _say(began: float, line: str) -> None:
-    print(f"{time.monotonic() - began:6.1f} s  {line}", flush=True)
 
 
 def _facts(tenants: Sequence[int]) -> str:

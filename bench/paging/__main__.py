@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import saying
 from bench.page import put
 from sandbox.cache import SandboxError
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         with tempfile.TemporaryDirectory(prefix="quaywatch-bench-") as place:
-            told = list(outages(Path(place), partial(_say, time.monotonic())))
+            told = list(outages(Path(place), partial(saying.say, time.monotonic())))
     except (SandboxError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -45,10 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--outages", action="store_true", help="real outages too, at the default interval: 20 minutes")
     return parser
-
-
-def _say(began: float, line: str) -> None:
-    print(f"{time.monotonic() - began:6.1f} s  {line}", flush=True)
 
 
 def _facts() -> str:

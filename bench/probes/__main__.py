@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import saying
 from bench.page import put
 from sandbox.cache import SandboxError
 from sandbox.host import require
@@ -30,7 +31,7 @@ _PAIRS: Final = 30
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
     options = _parser().parse_args(argv)
-    say = partial(_say, time.monotonic())
+    say = partial(saying.say, time.monotonic())
     try:
         require("chromium")
         with tempfile.TemporaryDirectory(prefix="quaywatch-bench-") as place:
@@ -67,10 +68,6 @@ async def measured(world: World, pairs: int, browser_pairs: int, say: partial[No
         await in_browser(world.endpoints[name], version, browser_pairs, say) for name, version in SERVERS.items()
     ]
     return [*ran, *clicked]
-
-
-def _say(began: float, line: str) -> None:
-    print(f"{time.monotonic() - began:6.1f} s  {line}", flush=True)
 
 
 def facts() -> str:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import saying
 from bench.page import put
 from sandbox.cache import SandboxError
 from sandbox.host import require
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         require("chromium")
         with tempfile.TemporaryDirectory(prefix="quaywatch-soak-") as place:
-            trials = _on_servers(Path(place), runs // len(SERVERS), partial(_say, began))
+            trials = _on_servers(Path(place), runs // len(SERVERS), partial(saying.say, began))
     except SandboxError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 1
@@ -75,10 +76,6 @@ async def _both(world: World, runs: int, say: partial[None]) -> list[Trial]:
         for name, version in SERVERS.items()
     )
     return list(await asyncio.gather(*each))
-
-
-def _say(began: float, name: str, line: str) -> None:
-    print(f"{time.monotonic() - began:7.1f} s  {name}: {line}", flush=True)
 
 
 def _facts(runs: int, took: float) -> str:
