@@ -39,6 +39,7 @@ class _Told:
         board: Board = Board.POSTGRESQL,
         service: Service = Service.ODOO,
         hold: float | None = None,
+        selects: tuple[str, ...] = ("environment", "target"),
     ) -> Rule:
         return Rule(
             alert=alert,
@@ -49,6 +50,7 @@ class _Told:
             role=Role.CAUSE,
             service=service,
             board=board,
+            selects=selects,
             summary=summary,
             description=description,
         )
@@ -249,6 +251,19 @@ def _redis(told: _Told) -> Iterator[Rule]:
 
 
 def _own(told: _Told) -> Iterator[Rule]:
+    by = "environment, instance"
+    yield told(
+        "DiscoveryFailing",
+        f"min by ({by}) (<quaywatch.discovery.up>) == 0\nor\nmax by ({by}) (<quaywatch.discovery.refused>) > 0",
+        "{{ if $value }}Pods are refused{{ else }}Pods are not followed{{ end }}",
+        "The agent{{ with $labels.instance }} {{ . }}{{ end }} {{ if $value }}has refused pods of its node for minutes,"
+        " {{ $value }} now, since their annotations are wrong: nothing watches them.{{ else }}has not followed the pods"
+        " of its node for minutes: those that came meanwhile are not watched, and those that went seem to be"
+        " down.{{ end }} Its log says why; so does quaywatch check.",
+        board=Board.QUAYWATCH,
+        service=Service.QUAYWATCH,
+        selects=("environment",),
+    )
     yield told(
         "ResidueLeft",
         "max by (environment, target, probe) (<quaywatch.probe.residue>) > 0",

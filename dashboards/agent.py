@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .builder import Dashboard, Panel, Variable
+from .builder import Dashboard, Panel, Query, Variable
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
@@ -28,7 +28,7 @@ WATCHED = Variable(name="target", label="Target", metric="quaywatch.target.up")
 
 
 def agent(levels: Levels) -> Dashboard:
-    """Targets, readings, export, leases and the agents' own needs."""
+    """Targets, readings, leases, discovery, export and the agents' own needs."""
     return Dashboard(
         uid="quaywatch-agent",
         title="Quaywatch itself",
@@ -38,6 +38,7 @@ def agent(levels: Levels) -> Dashboard:
             ("Can what is shown be believed?", _now()),
             ("Reading", _reading()),
             ("Flows and leases", _flows(levels)),
+            ("Pods found by annotation", _discovery()),
             ("Delivering", _delivering()),
             ("The agents", _agents()),
         ),
@@ -162,6 +163,38 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
             description="Agents that hold the lease of a target: one each, and two only for as long as a lease lives.",
             empty="no target is shared",
             queries=over_time(f"sum by (target) (<quaywatch.lease.held>{{{HERE}}})", "{{target}}"),
+        ),
+    )
+
+
+def _discovery() -> tuple[Panel, ...]:
+    found, refused = (f"sum(<quaywatch.discovery.{name}>{{{PLACE}}})" for name in ("targets", "refused"))
+    return (
+        yes_or_no(
+            title="Are pods followed?",
+            description="Whether every agent follows the changes of its node's pods; one that does not goes on with the"
+            " pods it knew.",
+            width=6,
+            height=7,
+            empty="no discovery is configured",
+            queries=now(f"min by (environment) (<quaywatch.discovery.up>{{{PLACE}}})", "{{environment}}"),
+        ),
+        graph(
+            title="How many pods are found and refused?",
+            description="Pods of all nodes that are watched, and those that are not since their annotations are wrong:"
+            " the log of their node's agent says what is wrong with each.",
+            width=9,
+            empty="no discovery is configured",
+            queries=(Query(found, "watched"), Query(refused, "refused")),
+        ),
+        graph(
+            title="Why are pods listed anew?",
+            description="Lists an hour, by cause. Once at each start, and now and then for certainty (resync); many"
+            " that the server forgot (expired) are a load on it.",
+            width=9,
+            unit="short",
+            empty="no discovery is configured",
+            queries=over_time(rate("quaywatch.discovery.lists", "cause", PLACE, times="3600 * "), "{{cause}}"),
         ),
     )
 

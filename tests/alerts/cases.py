@@ -70,6 +70,7 @@ CASES: Mapping[str, Case] = {
     "Watchdog": Case({}, always=True),
     "ApiKeyExpiring": _level('odoo.api_key.remaining{key="1"}', 13 * DAY, 15 * DAY),
     "ExporterFailing": _level('quaywatch.scrape.success{exporter="redis_memory"}', 0, 1),
+    "DiscoveryFailing": _level('quaywatch.discovery.up{target="", instance="node-1"}', 0, 1),
     "ResidueLeft": Case({f"quaywatch.probe.residue{_FLOW}": Level(2, 0)}, step=60, well=10),
     # the edge
     "EdgeErrors": Case(

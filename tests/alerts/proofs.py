@@ -73,6 +73,7 @@ WHY: Mapping[str, str] = {
     "ApiKeyExpiring": "keys never expire in Odoo 14, which the trial is made on",
     "CheckpointsRequested": "timed checkpoints are 30 s apart at least, too long for half an hour that is hurried",
     "ConnectionsSaturated": "connections that run out would strike whatever else is tried on the same server",
+    "DiscoveryFailing": "the trial has no API server of Kubernetes; the tests of discovery have one",
     "FlowInvalid": "a refused password is not tried again for ten minutes, and so does not end in the trial",
     "NoisyNeighbour": "connections that run out would strike whatever else is tried on the same server",
     "QueueRunnerDead": "no runner of Odoo 14, which the trial is made on, gives a sign of life",

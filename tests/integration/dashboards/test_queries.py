@@ -31,8 +31,11 @@ from sandbox.parts.records import read_spans
 from sandbox.process import LOOPBACK
 from sandbox.world import World
 from tests.contract.test_dashboards import expressions, panels, rendered
+from tests.integration.runtime.cluster import Namespace, namespace
 
-PARTS = ("odoo14", "odoo19", "standby", "redis", "collector", "traefik", "prometheus")
+PARTS = ("odoo14", "odoo19", "standby", "redis", "collector", "traefik", "prometheus", "kubernetes")
+pytestmark = pytest.mark.timeout(900)
+"""The API server is compiled the first time."""
 EVERY = 5.0
 FAST = (
     "odoo_queue_channels",
@@ -81,6 +84,7 @@ def watched(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     home = tmp_path_factory.mktemp("dashboards")
     with ExitStack() as stack:
         host = stack.enter_context(tls_host())
+        cluster = stack.enter_context(namespace(world.kubernetes))
         stack.enter_context(recorded(world, home / "recordings.yml"))
         stack.callback(world.services.stop, agent.NAME)
         running = agent.start(
@@ -90,7 +94,7 @@ def watched(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             probe_every=EVERY,
             edge=True,
             all_flows=True,
-            change=partial(widened, home=home, host=host),
+            change=partial(widened, home=home, host=host, cluster=cluster),
         )
         redis.command(world.redis, "SET", KEY, "1")
         stack.callback(redis.command, world.redis, "DEL", KEY)
@@ -150,13 +154,22 @@ def recordings() -> Iterator[dict[str, Any]]:
             yield {"name": f"{group['name']}-of-dashboards", "interval": "2s", "rules": rules}
 
 
-def widened(settings: dict[str, Any], home: Path, host: str) -> None:
-    """Put reports of a backup and a restore test into the configuration, a host with TLS, and shorter intervals."""
+def widened(settings: dict[str, Any], home: Path, host: str, cluster: Namespace) -> None:
+    """Put reports of a backup and a restore test into the configuration, a host with TLS, and shorter intervals.
+
+    And the pods of a node are followed, of which there are none.
+    """
     now = time.time()
     backup = {"name": "filestore", "finished": now - 3600, "started": now - 3700, "size": 31_000_000}
     test = {"name": "erp", "ok": True, "started": now - 7200, "finished": now - 7000, "recovery_point": now - 7300}
     (home / "backups.json").write_text(json.dumps(backup))
     (home / "tests.json").write_text(json.dumps([test]))
+    settings["discovery"] = {
+        "node": "nowhere",
+        "url": cluster.server.url,
+        "token_file": str(cluster.token(home / "token")),
+        "ca_file": str(cluster.server.ca_file),
+    }
     settings["environment"] = ENVIRONMENT
     settings["targets"]["backups"] = {
         "kind": "backup",
