@@ -176,7 +176,7 @@ def _discovery() -> tuple[Panel, ...]:
             " pods it knew.",
             width=6,
             height=7,
-            empty="no discovery is configured",
+            empty="no discovery is configured, or the API server has not answered yet",
             queries=now(f"min by (environment) (<quaywatch.discovery.up>{{{PLACE}}})", "{{environment}}"),
         ),
         graph(
@@ -184,7 +184,7 @@ def _discovery() -> tuple[Panel, ...]:
             description="Pods of all nodes that are watched, and those that are not since their annotations are wrong:"
             " the log of their node's agent says what is wrong with each.",
             width=9,
-            empty="no discovery is configured",
+            empty="no discovery is configured, or the API server has not answered yet",
             queries=(Query(found, "watched"), Query(refused, "refused")),
         ),
         graph(
@@ -193,7 +193,7 @@ def _discovery() -> tuple[Panel, ...]:
             " that the server forgot (expired) are a load on it.",
             width=9,
             unit="short",
-            empty="no discovery is configured",
+            empty="no discovery is configured, or the API server has not answered yet",
             queries=over_time(rate("quaywatch.discovery.lists", "cause", PLACE, times="3600 * "), "{{cause}}"),
         ),
     )
