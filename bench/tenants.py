@@ -338,7 +338,7 @@ def _used_with_children(process: psutil.Process) -> float:
 
 
 async def _first_sweep(watcher: Watcher, count: int) -> float:
-    """Wait until every tenant was read; how long that tour took, which reads everything."""
+    """Wait until every tenant was read; how long that tour took."""
     deadline = time.monotonic() + _READY_WITHIN
     while not watcher.looks or not watcher.looks[-1].tour:
         if time.monotonic() > deadline:
@@ -426,7 +426,7 @@ def report(result: Result) -> str:
     lines = [
         f"began {result.began} on {result.machine}; load {median(look.load for look in result.looks):.1f}",
         f"{result.tenants} tenants, made in {result.prepared_in:.0f} s; in {result.minutes:g} minutes: {changes}",
-        f"first tour, which reads everything: {result.first_sweep:.1f} s",
+        f"first tour: {result.first_sweep:.1f} s",
         f"{len(result.tours)} later tours: median {median(result.tours):.1f} s, longest {max(result.tours):.1f} s",
         f"processors in use: {agent_share:.2f} by the agent, {server_share:.2f} by PostgreSQL with the changes",
         f"connections at a time: {result.most_sampled} sampled, {result.most_logged} by the server's log",
