@@ -38,6 +38,7 @@ fix: install ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 test: install ## every test; what they need is installed and started by the sandbox
+	@$(BIN)/python -m sandbox prepare
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --reruns 1 -r fER
 
 demo: install ## the sandbox, the agent on it, and the result; DEMO_SECONDS=60 ends by itself

@@ -13,6 +13,7 @@ from typing import Any
 from .cache import SandboxError
 from .demo import demo
 from .faults import FAULTS
+from .preparing import prepare
 from .progress import Progress
 from .world import PARTS, Status, World, down, state_directory, status, up
 
@@ -70,6 +71,9 @@ def _add_up(commands: Any) -> None:
     command = commands.add_parser("up", help=text, description=text)
     command.add_argument("parts", nargs="*", metavar="PART", help=f"all unless named: {', '.join(PARTS)}")
     command.set_defaults(run=_up)
+    text = "fetch and build all that the tests start, and start nothing"
+    command = commands.add_parser("prepare", help=text, description=text)
+    command.set_defaults(run=_prepare)
 
 
 def _add_others(commands: Any) -> None:
@@ -108,6 +112,11 @@ def _add_demo(commands: Any) -> None:
 def _up(options: argparse.Namespace) -> int:
     up(options.parts, state=options.state, progress=Progress())
     return _status(argparse.Namespace(state=options.state, json=False))
+
+
+def _prepare(_options: argparse.Namespace) -> int:
+    prepare(Progress())
+    return 0
 
 
 def _down(options: argparse.Namespace) -> int:

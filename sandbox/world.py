@@ -47,7 +47,8 @@ from .process import Services
 from .progress import Progress
 
 _FILE = "world.json"
-_AT_ONCE = 2
+AT_ONCE = 2
+"""How many parts are prepared at a time."""
 T = TypeVar("T")
 
 
@@ -258,7 +259,7 @@ def up(names: Iterable[str] = (), *, state: Path | None = None, progress: Progre
     with locked(place / "lock"):
         world = World.load(place)
         missing = [name for name in with_needs(names) if not _runs(world, name)]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             _all(pool.submit(_prepare, name, telling) for name in missing)
             for wave in _waves(missing):
                 started = _all(pool.submit(_start, name, world, telling) for name in wave)

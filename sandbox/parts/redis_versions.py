@@ -51,6 +51,12 @@ def root(suite: str | None) -> Path:
     return built("redis", f"{suite}-1", lambda part: mmdebstrap((suite,), _PACKAGES[suite], part))
 
 
+def prepare(_progress: object) -> None:
+    """Fetch all of them."""
+    for flavour in FLAVOURS.values():
+        root(flavour.suite)
+
+
 def start(services: Services, flavour: str, name: str = "", settings: Settings | None = None) -> Redis:
     """Start a server on a free port, in memory only, under ``name`` (the flavour's unless given)."""
     usual = {

@@ -1,0 +1,34 @@
+"""All that the tests start, fetched and built beforehand: a test then waits for servers, never for a compiler."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from .parts import backups, kubernetes_tools, pgbouncer, postgres_versions, redis_versions
+from .progress import Progress
+from .world import AT_ONCE, PARTS
+
+_BESIDE: Mapping[str, Callable[[Progress], object]] = {
+    "postgres versions": postgres_versions.prepare,
+    "redis versions": redis_versions.prepare,
+    "kubernetes tools": lambda _: kubernetes_tools.kubernetes_tools(),
+    "pgbouncer": pgbouncer.prepare,
+    "backups": backups.prepare,
+}
+"""What single tests start by themselves, with no part of the sandbox's."""
+_LONGEST_FIRST = ("kubernetes", "odoo19", "odoo14")
+
+
+def prepare(progress: Progress) -> None:
+    """Fill the cache, two things at a time; what is there already costs next to nothing.
+
+    `SandboxError` when something cannot be fetched or built; a second call goes on from there.
+    """
+    all_of_it = {**{name: part.prepare for name, part in PARTS.items()}, **_BESIDE}
+    names = dict.fromkeys((*_LONGEST_FIRST, *all_of_it))
+
+    def one(name: str) -> None:
+        with progress.step(f"{name}: prepare"):
+            all_of_it[name](progress)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, names))
