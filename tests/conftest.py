@@ -38,6 +38,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded as a ``figure`` is printed at the end."""
+    passed = terminalreporter.stats.get("passed", [])
+    figures = [text for report in passed for name, text in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        terminalreporter.write("".join(f"{text}\n" for text in figures))
+
+
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
     """What a test sets up to log into is gone with it, and so must be the setting up."""
