@@ -127,7 +127,8 @@ class Tour:
     async def _visit(self, database: str) -> None:
         tenant = self._known.setdefault(database, self._met(database))
         async with self._visits:
-            left = [*self._due(tenant), *self._caught_up(tenant)]
+            due = self._due(tenant)
+            left = [*due, *self._caught_up(tenant, due)]
             while left:
                 await self._sitting(database, left, tenant)
 
@@ -139,9 +140,8 @@ class Tour:
         turn = self._tours + tenant.phase
         return [task for task in self._tasks if turn % round(task.every / self._every) == 0]
 
-    def _caught_up(self, tenant: _Tenant) -> list[ExporterTask]:
+    def _caught_up(self, tenant: _Tenant, due: Sequence[ExporterTask]) -> list[ExporterTask]:
         """Who has had no turn here, and is not due either; nobody where there were many of these on this tour."""
-        due = self._due(tenant)
         late = [one for one in self._tasks if one.exporter.name not in tenant.had_a_turn and one not in due]
         if not late or not self._extra_turns:
             return []
