@@ -1,11 +1,10 @@
 """All that the tests start, fetched and built beforehand: a test then waits for servers, never for a compiler."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from .parts import backups, kubernetes_tools, pgbouncer, postgres_versions, redis_versions
 from .progress import Progress
-from .world import AT_ONCE, PARTS
+from .world import PARTS, fill
 
 _BESIDE: Mapping[str, Callable[[Progress], object]] = {
     "postgres versions": postgres_versions.prepare,
@@ -24,11 +23,4 @@ def prepare(progress: Progress) -> None:
     `SandboxError` when something cannot be fetched or built; a second call goes on from there.
     """
     all_of_it = {**{name: part.prepare for name, part in PARTS.items()}, **_BESIDE}
-    names = dict.fromkeys((*_LONGEST_FIRST, *all_of_it))
-
-    def one(name: str) -> None:
-        with progress.step(f"{name}: prepare"):
-            all_of_it[name](progress)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(one, names))
+    fill({name: all_of_it[name] for name in (*_LONGEST_FIRST, *all_of_it)}, progress)

@@ -47,8 +47,7 @@ from .process import Services
 from .progress import Progress
 
 _FILE = "world.json"
-AT_ONCE = 2
-"""How many parts are prepared at a time."""
+_AT_ONCE = 2
 T = TypeVar("T")
 
 
@@ -259,8 +258,8 @@ def up(names: Iterable[str] = (), *, state: Path | None = None, progress: Progre
     with locked(place / "lock"):
         world = World.load(place)
         missing = [name for name in with_needs(names) if not _runs(world, name)]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            _all(pool.submit(_prepare, name, telling) for name in missing)
+        fill({name: PARTS[name].prepare for name in missing}, telling)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
             for wave in _waves(missing):
                 started = _all(pool.submit(_start, name, world, telling) for name in wave)
                 world = replace(world, endpoints={**world.endpoints, **dict(started)})
@@ -326,9 +325,15 @@ def _runs(world: World, name: str) -> bool:
     return name in world.endpoints and world.services.alive(name)
 
 
-def _prepare(name: str, progress: Progress) -> None:
+def fill(prepares: Mapping[str, Callable[[Progress], object]], progress: Progress) -> None:
+    """Fill the cache by these, two at a time, in this order; `SandboxError` when one cannot be fetched or built."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        _all(pool.submit(_prepare, name, prepare, progress) for name, prepare in prepares.items())
+
+
+def _prepare(name: str, prepare: Callable[[Progress], object], progress: Progress) -> None:
     with progress.step(f"{name}: prepare"):
-        PARTS[name].prepare(progress)
+        prepare(progress)
 
 
 def _start(name: str, world: World, progress: Progress) -> tuple[str, object]:
