@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
-import shutil
 import signal
 import time
 from collections import Counter
@@ -28,6 +27,7 @@ from quaywatch.runtime.store import Store
 from quaywatch.runtime.tours import Tour
 from quaywatch.runtime.view import Everything
 from sandbox import tenants
+from sandbox.host import in_memory
 from sandbox.parts import postgres
 from sandbox.parts.odoo import ODOO14, ODOO19
 from sandbox.parts.postgres import Postgres, sql
@@ -51,16 +51,16 @@ ODOO = [one for one in EXPORTERS if one.per is Per.DATABASE and one.name.startsw
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """A cluster of its own, which is deleted as a whole."""
-    services = Services(tmp_path_factory.mktemp("churn"))
-    primary = postgres.start(services, None, None)
-    tenants.prepare(primary)
-    tenants.add(primary, tenants.names(TENANTS))
-    yield primary
-    services.kill(postgres.PRIMARY, signal.SIGQUIT)
-    services.stop_all()
-    shutil.rmtree(services.state)
+    with in_memory("quaywatch-churn-") as state:
+        services = Services(state)
+        primary = postgres.start(services, None, None)
+        tenants.prepare(primary)
+        tenants.add(primary, tenants.names(TENANTS))
+        yield primary
+        services.kill(postgres.PRIMARY, signal.SIGQUIT)
+        services.stop_all()
 
 
 class Bench:
