@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .cache import SandboxError, run
-from .faulting import expect, takes_no_target
+from .faulting import changed, expect, takes_no_target
 from .parts import postgres
 from .parts.odoo import ODOO14, Odoo
 from .parts.postgres import ODOO_PASSWORD, ODOO_ROLE, sql
@@ -82,22 +82,16 @@ def _held(world: World, database: str, statement: str, application: str) -> Iter
 def slow_writes(world: World, target: str | None = None, *, seconds: float = 3) -> Iterator[str]:
     """Each new sale order takes the database so many seconds more, as by a trigger that costs much."""
     database = target or "odoo14"
-    sql(world.postgres, _SLOWED.replace(":seconds", str(seconds)), database)
-    try:
+    with changed(world.postgres, database, _SLOWED.replace(":seconds", str(seconds)), _UNSLOWED):
         yield f"a trigger takes {seconds} s for each new order of {database}"
-    finally:
-        sql(world.postgres, _UNSLOWED, database)
 
 
 @contextmanager
 def refused_writes(world: World, target: str | None = None) -> Iterator[str]:
     """A constraint that no order with a customer's reference passes, and so none of the probes'."""
     database = target or "odoo14"
-    sql(world.postgres, _REFUSED, database)
-    try:
+    with changed(world.postgres, database, _REFUSED, _UNREFUSED):
         yield f"a constraint refuses the probes' orders in {database}"
-    finally:
-        sql(world.postgres, _UNREFUSED, database)
 
 
 @contextmanager

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from . import seed
-from .faulting import takes_no_target
-from .parts.postgres import sql
+from .faulting import changed, takes_no_target
 from .world import World
 
 _FAR = 2_000_000_000
@@ -72,41 +71,29 @@ select '{_KEY}', id, 'rpc', 'none', '00000000', {_NOW}, {_NOW} + interval '5 day
 def skipped_crons(world: World, target: str | None = None) -> Iterator[str]:
     """An upgrade of Odoo 14 that was begun and not ended: no cron runs, and mail and documents do not leave."""
     takes_no_target(target)
-    sql(world.postgres, _SKIPPED, "odoo14")
-    try:
+    with changed(world.postgres, "odoo14", _SKIPPED, _UNSKIPPED):
         yield "Odoo 14 runs no cron, and what they send has waited for two hours"
-    finally:
-        sql(world.postgres, _UNSKIPPED, "odoo14")
 
 
 @contextmanager
 def cron_off(world: World, target: str | None = None) -> Iterator[str]:
     """A cron of Odoo 14 that ran until two hours ago and is switched off now."""
     takes_no_target(target)
-    sql(world.postgres, _SWITCHED_OFF, "odoo14")
-    try:
+    with changed(world.postgres, "odoo14", _SWITCHED_OFF, _SWITCHED_ON):
         yield "a cron of Odoo 14 is switched off"
-    finally:
-        sql(world.postgres, _SWITCHED_ON, "odoo14")
 
 
 @contextmanager
 def stranded_order(world: World, target: str | None = None) -> Iterator[str]:
     """A customer's order of two hours ago for which nothing is to be moved, in the database of Odoo 14 or 19."""
     database = target or "odoo14"
-    sql(world.postgres, _STRANDED, database)
-    try:
+    with changed(world.postgres, database, _STRANDED, _UNSTRANDED):
         yield f"an order of {database} has no delivery"
-    finally:
-        sql(world.postgres, _UNSTRANDED, database)
 
 
 @contextmanager
 def expiring_key(world: World, target: str | None = None) -> Iterator[str]:
     """An API key of the probes' user of Odoo 19 that expires in five days; Odoo 14's never do."""
     takes_no_target(target)
-    sql(world.postgres, _KEYED % world.odoo19.login, "odoo19")
-    try:
+    with changed(world.postgres, "odoo19", _KEYED % world.odoo19.login, _UNKEYED):
         yield "an API key of Odoo 19 expires in five days"
-    finally:
-        sql(world.postgres, _UNKEYED, "odoo19")
