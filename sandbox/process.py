@@ -5,6 +5,7 @@ its pid and the moment that process was born. A pid is only trusted together wit
 the kernel gave to somebody else meanwhile is never signalled.
 """
 
+import fcntl
 import json
 import os
 import pwd
@@ -16,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
-from .cache import SandboxError
+from .cache import SandboxError, cache_root
 
 LOOPBACK = "127.0.0.1"
 # Below the kernel's range for outgoing connections: a stopped server finds its port free when it comes back.
@@ -32,12 +34,31 @@ _given_ports: set[int] = set()
 
 
 def free_port() -> int:
-    """A loopback TCP port nobody listens on; the same one is never given twice by one process."""
+    """A loopback TCP port nobody listens on, given to nobody else on the machine while this process lives."""
     while True:
         port = _PORTS[secrets.randbelow(len(_PORTS))]
-        if port not in _given_ports and _can_bind(port):
-            _given_ports.add(port)
+        if _claim(port) and _can_bind(port):
             return port
+
+
+def _claim(port: int) -> bool:
+    # A lock on one byte of a file each: nobody else gets it, nobody waits, and the kernel lets go of a dead one's.
+    if port in _given_ports:
+        return False
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _given_ports.add(port)
+    return True
+
+
+@cache
+def _claims() -> BinaryIO:
+    # Open for good: closing it would let go of every claim.
+    locks = cache_root() / "locks"
+    locks.mkdir(exist_ok=True)
+    return (locks / "ports").open("ab")
 
 
 def _can_bind(port: int) -> bool:

@@ -88,9 +88,16 @@ def start_sentinel(services: Services, flavour: str, primary: Redis) -> Redis:
 
 
 def start_cluster(services: Services, flavour: str) -> tuple[Redis, ...]:
-    """Start a Cluster of three nodes without replicas, which have all slots when this returns."""
+    """Start a Cluster of three nodes without replicas, which have all slots when this returns.
+
+    Redis 7 and later only: an older node talks to the others at its own port plus 10,000, which the kernel may
+    have given to anybody's outgoing connection.
+    """
     settings = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
-    nodes = tuple(start(services, flavour, f"{flavour}-node{number}", settings) for number in range(3))
+    nodes = tuple(
+        start(services, flavour, f"{flavour}-node{number}", {**settings, "cluster-port": str(free_port())})
+        for number in range(3)
+    )
     addresses = [f"{node.host}:{node.port}" for node in nodes]
     run("redis-cli", "-a", _PASSWORD, "--no-auth-warning", "--cluster", "create", *addresses, "--cluster-yes")
     return nodes

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import pytest_asyncio
+
+from sandbox.process import free_port
 
 Listen = Callable[..., Awaitable[int]]
 """``await listen(*replies, cut=False)``: the port of a server that answers what it reads with these, one after the
@@ -54,7 +55,4 @@ async def _talk(
 @pytest.fixture
 def refused_port() -> int:
     """A loopback port nobody listens on."""
-    with socket.socket() as lent:
-        lent.bind(("127.0.0.1", 0))
-        port: int = lent.getsockname()[1]
-        return port
+    return free_port()

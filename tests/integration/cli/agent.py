@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from urllib.request import urlopen
 
 import yaml
 
+from sandbox.process import free_port
+
 PROGRAM = str(Path(sys.executable).with_name("quaywatch"))
 PATIENCE = 30.0
 """Seconds after which something that should have happened will not."""
@@ -29,13 +30,6 @@ def until(happened: Callable[[], bool], what: str) -> None:
     while not happened():
         assert time.monotonic() < end, f"not within {PATIENCE:g} s: {what}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

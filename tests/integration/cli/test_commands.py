@@ -15,8 +15,9 @@ import yaml
 from sandbox import seed
 from sandbox.agent import configuration
 from sandbox.parts.postgres import sql
+from sandbox.process import free_port
 from sandbox.world import World
-from tests.integration.cli.agent import PROGRAM, free_port
+from tests.integration.cli.agent import PROGRAM
 
 PARTS = ("postgres", "redis", "odoo19")
 ROLE = "quaywatch_cli_test"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
 from otel_config.settings import Protocol
+from sandbox.process import free_port
 
 LOOPBACK = "127.0.0.1"
 PROTOBUF = "application/x-protobuf"
@@ -162,14 +162,6 @@ class OtlpServer:
     def _keep(self, signal: str, request: Any, headers: Mapping[str, str], size: int, *, compressed: bool) -> None:
         lower = {name.lower(): value for name, value in headers.items()}
         getattr(self, signal).append(Took(request=request, headers=lower, compressed=compressed, size=size))
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _response(response_type: Any, answer: Answer) -> Any:

@@ -18,9 +18,9 @@ from otel_config.telemetry import Telemetry
 from quaywatch.contract import Distribution, Former, Kind, Metric, Series, Snapshot
 from quaywatch.runtime.view import Everything
 from sandbox.parts import api, prometheus, victoriametrics
+from sandbox.process import free_port
 from sandbox.testing import shared_world
 from sandbox.world import World
-from tests.integration.otel_config.otlp_server import free_port
 from tests.integration.otel_config.support import RESOURCE
 from tests.unit.otel_config.fakes import FakeMeter, Held, many, series
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -145,6 +146,14 @@ def test_a_user_of_its_own(services: Services) -> None:
 
 
 def test_ports_are_given_once() -> None:
-    """A process never gets the same port twice."""
-    ports = [free_port() for _ in range(200)]
-    assert len(set(ports)) == len(ports)
+    """A process never gets the same port twice, nor one that another process was given and does not listen on yet."""
+    program = "from sandbox.process import free_port; print(*(free_port() for _ in range(300)), flush=True); input()"
+    with subprocess.Popen(
+        (sys.executable, "-c", program), cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        theirs = {int(port) for port in other.stdout.readline().split()}
+        ours = [free_port() for _ in range(300)]
+        other.communicate(b"\n")
+    assert len(theirs) == len(set(ours)) == len(ours)
+    assert not theirs & set(ours)
