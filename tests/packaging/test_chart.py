@@ -135,7 +135,7 @@ def test_the_lease_is_where_the_configuration_says(lease: Values | str, made: Va
     (text,) = [item["data"]["quaywatch.yaml"] for item in found if item["kind"] == "ConfigMap"]
     assert yaml.safe_load(text)["lease"] == made
     volumes = [volume["name"] for pod in pods(found) for volume in pod["volumes"]]
-    assert ("Role" in {item["kind"] for item in found}) is ("api" in volumes) is ("kubernetes" in made)
+    assert ("Role" in {item["kind"] for item in found}) is ("quaywatch-api" in volumes) is ("kubernetes" in made)
 
 
 def test_the_service_chooses_the_agents_and_not_the_test() -> None:
@@ -166,7 +166,7 @@ def test_a_browser_has_its_image_and_room() -> None:
     """The variant with Chromium has a sized /dev/shm in memory, and a limit for it, the browser and the agent."""
     (pod,) = [pod for pod in pods(example("browser")) if pod["containers"][0]["name"] == "quaywatch"]
     (agent,) = pod["containers"]
-    (shm,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "shm"]
+    (shm,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "quaywatch-shm"]
     assert agent["image"] == f"quaywatch:{__version__}-browser"
     assert shm == {"medium": "Memory", "sizeLimit": "512Mi"}
     assert agent["resources"]["limits"]["memory"] == f"{1024 + 256 + 512}Mi"
@@ -261,6 +261,7 @@ def test_the_notes_hold_a_sidecar() -> None:
     pod: Manifest = {**spec, "containers": [odoo]}
     assert faults({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "odoo"}, "spec": pod}, MINORS[-1]) == []
     assert beyond_restricted(pod) == []
+    assert {volume["name"].partition("-")[0] for volume in spec["volumes"]} == {"quaywatch"}
     assert {item["kind"] for item in example("sidecar")} == {"ConfigMap", "PodMonitor"}
     secrets = re.findall(r"/run/secrets/quaywatch/([a-z-]+)", text_of("sidecar"))
     assert notes.split("refers to:")[1].split() == sorted(set(secrets))

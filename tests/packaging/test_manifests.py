@@ -117,8 +117,19 @@ def test_the_pod_mounts_what_it_refers_to(name: str) -> None:
     """Each mount has its volume, and the configuration that is mounted is the one that is rendered."""
     (pod,) = pods(overlay(name))
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
-    assert {mount["name"] for mount in agent_of(name)["volumeMounts"]} == set(volumes)
-    assert volumes["config"]["configMap"]["name"] == only("ConfigMap", overlay(name))["metadata"]["name"]
+    assert {mount["name"] for container in containers(pod) for mount in container["volumeMounts"]} == set(volumes)
+    assert volumes["quaywatch-config"]["configMap"]["name"] == only("ConfigMap", overlay(name))["metadata"]["name"]
+
+
+def test_a_sidecar_leaves_the_volumes_of_odoo_alone() -> None:
+    """What Odoo's pod has under the most usual names comes out as it was; the agent's have names of their own."""
+    (odoo,) = pods(documents((KUSTOMIZE / "overlays/sidecar/odoo.yaml").read_text()))
+    (patched,) = pods(overlay("sidecar"))
+    assert {volume["name"] for volume in odoo["volumes"]} >= {"config", "tmp"}
+    ours = [volume for volume in patched["volumes"] if volume["name"].startswith("quaywatch-")]
+    assert [volume for volume in patched["volumes"] if volume not in ours] == odoo["volumes"]
+    assert {mount["name"] for mount in agent_of("sidecar")["volumeMounts"]} == {volume["name"] for volume in ours}
+    assert patched["containers"] == odoo["containers"]
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -151,9 +162,9 @@ def test_a_sidecar_is_native_and_never_gates_its_host() -> None:
 def test_a_browser_has_room() -> None:
     """The memory limit covers the browser's own bound, its shared memory and an agent; /dev/shm is sized memory."""
     (pod,) = pods(overlay("browser"))
-    (shm,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "shm"]
+    (shm,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "quaywatch-shm"]
     assert shm["medium"] == "Memory"
-    assert {"name": "shm", "mountPath": "/dev/shm"} in agent_of("browser")["volumeMounts"]
+    assert {"name": "quaywatch-shm", "mountPath": "/dev/shm"} in agent_of("browser")["volumeMounts"]
     browser, agent = 1024, mebibytes(agent_of("deployment")["resources"]["limits"]["memory"])
     assert mebibytes(agent_of("browser")["resources"]["limits"]["memory"]) >= browser + agent + mebibytes(
         shm["sizeLimit"]

@@ -85,14 +85,14 @@ securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
   {{- end }}
 volumeMounts:
-  - {name: config, mountPath: /etc/quaywatch, readOnly: true}
-  - {name: secrets, mountPath: /run/secrets/quaywatch, readOnly: true}
-  - {name: tmp, mountPath: /tmp}
+  - {name: quaywatch-config, mountPath: /etc/quaywatch, readOnly: true}
+  - {name: quaywatch-secrets, mountPath: /run/secrets/quaywatch, readOnly: true}
+  - {name: quaywatch-tmp, mountPath: /tmp}
   {{- if .Values.browser.enabled }}
-  - {name: shm, mountPath: /dev/shm}
+  - {name: quaywatch-shm, mountPath: /dev/shm}
   {{- end }}
   {{- if include "quaywatch.asksTheApi" . }}
-  - {name: api, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+  - {name: quaywatch-api, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
   {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
@@ -131,20 +131,21 @@ volumeMounts:
 {{- join "," $pairs }}
 {{- end }}
 
+{{/* Names of our own, since Odoo's pod, to which those of a sidecar are added, has volumes as well. */}}
 {{- define "quaywatch.volumes" -}}
-- name: config
+- name: quaywatch-config
   configMap: {name: {{ include "quaywatch.fullname" . }}}
-- name: secrets
+- name: quaywatch-secrets
   secret: {secretName: {{ include "quaywatch.secretName" . }}}
-- name: tmp
+- name: quaywatch-tmp
   emptyDir: {sizeLimit: {{ ternary .Values.browser.tmpSize .Values.tmpSize .Values.browser.enabled }}}
 {{- if .Values.browser.enabled }}
-- name: shm
+- name: quaywatch-shm
   emptyDir: {medium: Memory, sizeLimit: {{ .Values.browser.shmSize }}}
 {{- end }}
 {{- if include "quaywatch.asksTheApi" . }}
 {{- /* Mounted by hand, so that it reaches the agent's container and no other of the pod. */}}
-- name: api
+- name: quaywatch-api
   projected:
     sources:
       - serviceAccountToken: {path: token, expirationSeconds: 3600}
