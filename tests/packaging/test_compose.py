@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import yaml
 from probes.scripted import probe_of
 from quaywatch import __version__
 from quaywatch.cli.registry import all_exporters, all_probes
-from quaywatch.config import load_text
+from quaywatch.config import Settings, load_text
 from sandbox.parts.binaries import binaries
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,8 @@ FOLDER = ROOT / "deploy" / "compose"
 SECRETS = FOLDER / "secrets"
 """Whoever starts it puts these there; git leaves them alone."""
 RUN_SECRETS = "/run/secrets/"
+AGENT = 256
+"""MiB that an agent without a browser is given wherever it is deployed."""
 
 Section = dict[str, Any]
 
@@ -72,14 +74,32 @@ def test_images_have_versions(compose: Section) -> None:
 
 def test_the_agents_configuration_is_valid(compose: Section, tmp_path: Path) -> None:
     """With its secrets in place; it needs those that the container gets, and no other."""
-    text = (FOLDER / "quaywatch.yaml").read_text()
     secrets = compose["services"]["quaywatch"]["secrets"]
+    assert {path.name for path in settings_in(tmp_path, secrets).files} == set(secrets)
+
+
+def settings_in(folder: Path, secrets: Iterable[str]) -> Settings:
+    """The agent's settings, with these secrets in a folder."""
     for name in secrets:
-        (tmp_path / name).write_text("secret")
-    settings = load_text(
-        text.replace(RUN_SECRETS, f"{tmp_path}/"), "quaywatch.yaml", {}, all_exporters(), all_probes(), probe_of
-    )
-    assert {path.name for path in settings.files} == set(secrets)
+        (folder / name).write_text("secret")
+    text = (FOLDER / "quaywatch.yaml").read_text().replace(RUN_SECRETS, f"{folder}/")
+    return load_text(text, "quaywatch.yaml", {}, all_exporters(), all_probes(), probe_of)
+
+
+def test_a_browser_is_recycled_before_the_kernel_kills(compose: Section, tmp_path: Path) -> None:
+    """The limit covers the browser's own bound, an agent, and all that can lie in memory; /dev/shm is used."""
+    service = compose["services"]["quaywatch"]
+    browser = settings_in(tmp_path, service["secrets"]).browser
+    (tmpfs,) = service["tmpfs"]
+    in_memory = mebibytes(service["shm_size"]) + mebibytes(tmpfs.partition("size=")[2])
+    assert browser.dev_shm
+    assert mebibytes(service["mem_limit"]) >= browser.memory / 2**20 + AGENT + in_memory
+
+
+def mebibytes(size: str) -> int:
+    """A size such as 512m."""
+    assert size.endswith("m")
+    return int(size.removesuffix("m"))
 
 
 def test_prometheus_takes_its_file_and_the_rules(tmp_path: Path) -> None:
