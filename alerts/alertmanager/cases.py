@@ -33,6 +33,7 @@ class Case:
     Args:
         happens: in the order of time.
         told: the receivers, and what they are told of; all others are told of nothing.
+        alone: likewise, what they are told of in a message of its own, of all that they are told.
         resolved: likewise, what they are told is over; not looked at if unset.
         times: the receivers, and how often they are told of something at least.
         inhibited: the alerts that are inhibited at the end, and by which; all others are not.
@@ -45,6 +46,7 @@ class Case:
 
     happens: tuple[Event, ...]
     told: Named = field(default_factory=dict)
+    alone: Named = field(default_factory=dict)
     resolved: Named | None = None
     times: Mapping[str, int] = field(default_factory=dict)
     inhibited: Named = field(default_factory=dict)
@@ -67,7 +69,8 @@ class Case:
         """Every alert that is named, with its key."""
         for number, event in enumerate(self.happens):
             yield from (((("happens", number), name)) for name in (*event.fires, *event.resolves))
-        for key, table in (("told", self.told), ("resolved", self.resolved or {}), ("inhibited", self.inhibited)):
+        named = {"told": self.told, "alone": self.alone, "resolved": self.resolved or {}, "inhibited": self.inhibited}
+        for key, table in named.items():
             yield from (((key, place), name) for place, names in table.items() for name in names)
         for key, table in (("inhibited", self.inhibited), ("muted", self.muted)):
             yield from (((key, name), name) for name in table)
@@ -117,7 +120,8 @@ def interval_names(configuration: Mapping[str, Any]) -> list[str]:
 
 
 def _receivers(case: Case) -> Iterator[tuple[Key, str]]:
-    for key, table in (("told", case.told), ("resolved", case.resolved or {}), ("times", case.times)):
+    named = {"told": case.told, "alone": case.alone, "resolved": case.resolved or {}, "times": case.times}
+    for key, table in named.items():
         yield from (((key, name), name) for name in table)
 
 

@@ -22,11 +22,12 @@ _LEAST_WAIT: Final = 5
 _MOST_WAIT: Final = 60
 """Minutes that a ticket waits for a symptom that explains it."""
 _PAGE: Final = [f'severity="{Severity.PAGE}"']
-# No rule that pages needs longer to gather: so many failed runs have settled it already.
+# No rule that pages needs longer to gather: so many failed runs have settled it already. Services that call people ring
+# once for a bundle, and not again while it is acknowledged: what somebody else mends must be one of its own.
 _PAGES: Final = {
-    "group_by": ["environment", "service"],
+    "group_by": ["environment", "service", "alertname", "target", "database", "host"],
     "group_wait": "10s",
-    "group_interval": "1m",
+    "group_interval": "20s",
     "repeat_interval": "4h",
 }
 # Once a minute. Were the two times equal, every other one might come too early to be repeated.
@@ -37,9 +38,10 @@ _SIGN_OF_LIFE: Final = {
     "repeat_interval": "50s",
 }
 _ROUTES: Final = """\
-# Pages at once, tickets in bundles. A ticket waits longer than a symptom needs to show, so that the page that explains
-# a cause is there before the cause is told, whichever of them fired first. An alert that comes to an open bundle goes
-# with its next turn. Each route names its maintenance windows itself: Alertmanager does not hand them down.
+# Pages at once, each symptom of each place by itself: who acknowledges one is called for the next. Tickets in bundles.
+# A ticket waits longer than a symptom needs to show, so that the page that explains a cause is there before the cause
+# is told, whichever of them fired first. An alert that comes to an open bundle goes with its next turn. Each route
+# names its maintenance windows itself: Alertmanager does not hand them down.
 """
 _INHIBITION: Final = """\
 # A page silences the causes of the same service, a page about a flow its own tickets; a flow that fails everywhere

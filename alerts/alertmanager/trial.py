@@ -80,7 +80,7 @@ class _Names:
 
 @dataclass(slots=True)
 class _Desk:
-    """What the receivers were told: by status the alerts of each, and how often each."""
+    """What the receivers were told: by status the alerts of each, in messages of their own too, and how often each."""
 
     receivers: Sequence[str]
     names: _Names
@@ -88,13 +88,17 @@ class _Desk:
     told: dict[str, defaultdict[str, set[str]]] = field(
         default_factory=lambda: {"firing": defaultdict(set), "resolved": defaultdict(set)}
     )
+    alone: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     times: Counter[str] = field(default_factory=Counter)
 
     async def take(self, request: web.Request) -> web.Response:
         receiver = self.receivers[int(request.match_info["number"])]
         self.times[receiver] += 1
-        for alert in (await request.json())["alerts"]:
+        alerts = (await request.json())["alerts"]
+        for alert in alerts:
             self.told[alert["status"]][receiver].add(self.names.of(alert))
+        if len(alerts) == 1:
+            self.alone[receiver].add(self.names.of(alerts[0]))
         return web.Response()
 
 
@@ -244,6 +248,9 @@ def _told(case: Case, desk: _Desk) -> Iterator[Difference]:
     yield from _compared("told", case.told, desk.told["firing"], "told of", "it was told of")
     if case.resolved is not None:
         yield from _compared("resolved", case.resolved, desk.told["resolved"], "told of the end of", "it was told of")
+    for name, alone in case.alone.items():
+        if bundled := set(alone) - desk.alone[name]:
+            yield ("alone", name), f"told of {_listed(bundled)} by itself is expected, and it never was"
     for name, least in case.times.items():
         if desk.times[name] < least:
             yield ("times", name), f"told {least} times is expected, and it was told {desk.times[name]} times"
