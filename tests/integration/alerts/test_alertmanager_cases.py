@@ -24,10 +24,14 @@ from quaywatch.config import load_record
 from sandbox.parts.alertmanager import runnable
 from sandbox.process import until
 
+pytestmark = pytest.mark.timeout(600)
+"""All may be played twice."""
 ROOM = Path(alerts.__file__).parent / "alertmanager"
 CONFIGURATION = ROOM / "alertmanager.yml"
 EXAMPLE = ROOM / "example"
 SPEED = 60.0
+PATIENT = SPEED / 4
+"""How many times faster than in life; and what did not hold then, as messages were late on a busy machine."""
 AT_ONCE = 16
 PAGE = {"alertname": "TargetDown", "severity": "page", "service": "odoo", "team": "platform", "environment": "prod"}
 TARGETS = {name: {**PAGE, "target": name} for name in ("weekly", "once", "weekly-later", "once-later")}
@@ -57,7 +61,7 @@ BY_CLOCK = ("clock", "windows by the clock")
 
 @pytest.fixture(scope="module")
 def results(program: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Title, list[Difference]]:
-    """Every case, played side by side: what differs from what it expects."""
+    """Every case, played side by side, and once more with patience where it did not hold: what differs."""
     out = tmp_path_factory.mktemp("example")
     words = ["-c", str(EXAMPLE / "quaywatch.yaml"), "--routing", str(EXAMPLE / "routing.yaml"), "--out", str(out)]
     assert main(["alertmanager", "render", *words]) == 0
@@ -67,16 +71,18 @@ def results(program: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Tit
         names = load_record(file, Cases).alerts
         read = yaml.safe_load(texts[configuration])
         plays |= {title: (read, names, case) for title, case in CASES.items() if title[0] == file.stem}
-    return asyncio.run(all_played(program, plays))
+    found = asyncio.run(all_played(program, plays, SPEED))
+    again = {title: plays[title] for title, differences in found.items() if differences}
+    return found | asyncio.run(all_played(program, again, PATIENT))
 
 
-async def all_played(program: Path, plays: Mapping[Title, Play]) -> dict[Title, list[Difference]]:
+async def all_played(program: Path, plays: Mapping[Title, Play], speed: float) -> dict[Title, list[Difference]]:
     """Some at a time: the longest one decides how long it takes."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(configuration: Mapping[str, Any], names: Labels, case: Case) -> list[Difference]:
         async with places:
-            return await play(program, configuration, names, case, SPEED)
+            return await play(program, configuration, names, case, speed)
 
     found = await asyncio.gather(*(one(*arguments) for arguments in plays.values()))
     return dict(zip(plays, found, strict=True))
@@ -151,7 +157,8 @@ def test_the_command_says_which_case_does_not_hold_and_where(
     """It exits with 1, and names file, line, what was expected and what came instead."""
     file = tmp_path / "cases.yaml"
     file.write_text(WRONG)
-    assert main(["alertmanager", "test", str(file), "-f", str(CONFIGURATION), "--alertmanager", str(program)]) == 1
+    words = ["-f", str(CONFIGURATION), "--alertmanager", str(program), "--speed", str(PATIENT)]
+    assert main(["alertmanager", "test", str(file), *words]) == 1
     case = "cases.it is silenced"
     assert capsys.readouterr().out.splitlines() == [
         "ok      it pages",
