@@ -9,6 +9,16 @@ from .objectives import Causes, Objectives
 from .rule import Board, Role, Rule, Service, Severity
 from .texts import DURATION, HOLDER, UNREACHED
 
+LASTING = (
+    "ArchiverFailing",
+    "CheckpointsRequested",
+    "RedisMemoryHigh",
+    "ResidueLeft",
+    "SlotLost",
+    "SlotRetainsLog",
+    "WraparoundNear",
+)
+"""Causes that come by themselves and stay for days: no page explains them, and none silences them."""
 _TENANT = "environment, target, database"
 _TARGET = "environment, target"
 _WHOLE = 100

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from alerts.causes import LASTING
 from alerts.flows import Flow, decides
 from alerts.objectives import Objectives
 from alerts.rule import Role, Service, Severity
@@ -44,9 +45,10 @@ _ROUTES: Final = """\
 # names its maintenance windows itself: Alertmanager does not hand them down.
 """
 _INHIBITION: Final = """\
-# A page silences the causes of the same service, a page about a flow its own tickets; a flow that fails everywhere
-# pages once, unless tenants have routes of their own. A label that both sides lack counts as equal: without `!=""` one
-# alert without `service` would silence all others without.
+# A page about flows, the edge or a standby silences the causes of the same service, except those that last for days by
+# themselves; what waits, as mail does over a weekend, silences none but that a queue's runner is dead. A page about a
+# flow silences its own tickets; a flow that fails everywhere pages once, unless tenants have routes of their own. A
+# label that both sides lack counts as equal: without `!=""` one alert without `service` would silence all without.
 """
 _INTERVALS: Final = """\
 # The windows of `maintenance` in Quaywatch's configuration; one between two dates is days of the calendar here.
@@ -161,8 +163,12 @@ def _alternatives(route: Route) -> list[list[str]]:
 
 
 def _inhibition(routing: Routing) -> Iterator[dict[str, Any]]:
-    symptom = [f'alert_role="{Role.SYMPTOM}"', *_PAGE]
-    yield _inhibit(symptom, [f'alert_role="{Role.CAUSE}"'], ["environment", "service"])
+    symptom = [f'alert_role="{Role.SYMPTOM}"', 'alertname=~"Flow.*|Edge.*|ReplicaStale"', *_PAGE]
+    cause = [f'alert_role="{Role.CAUSE}"', f'alertname!~"{"|".join(LASTING)}"']
+    yield _inhibit(symptom, cause, ["environment", "service"])
+    yield _inhibit(
+        ['alertname="QueueStalled"', *_PAGE], ['alertname="QueueRunnerDead"'], ["environment", "target", "database"]
+    )
     yield _inhibit(
         ['alertname="FlowFailing"', *_PAGE],
         ['alertname=~"FlowUnsteady|FlowFlaky"'],

@@ -13,6 +13,7 @@ import yaml
 import alerts
 from alerts import Flow, Objectives, alertmanager
 from alerts.alertmanager import Cases, Destination, Routing
+from alerts.causes import LASTING
 from quaywatch.cli import main
 from quaywatch.config import load_record
 from sandbox.parts.alertmanager import SUITES, programs
@@ -113,6 +114,12 @@ def test_a_ticket_waits_for_the_slowest_flow_that_pages_within_an_hour(intervals
     """Three runs of it, and a minute; five minutes at least."""
     flows = [Flow("prod", "erp", "order_create", every) for every in intervals]
     assert wait(alertmanager.render(ROUTING, Objectives(), flows_run=flows)) == waits
+
+
+def test_what_is_told_whatever_pages_are_causes_that_exist() -> None:
+    """None is left over from an alert that was renamed."""
+    causes = {rule["alert"] for rule in RULES if rule["labels"]["alert_role"] == "cause"}
+    assert causes >= {*LASTING}
 
 
 def test_a_flow_that_makes_tickets_is_not_waited_for() -> None:
