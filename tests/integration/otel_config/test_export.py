@@ -124,7 +124,7 @@ async def test_an_answer_that_does_not_come_is_an_outage(protocol: Protocol) -> 
         began = time.monotonic()
         outcome = await line.send(b"")
         await line.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 9
     assert isinstance(outcome, Failed)
     assert outcome.failure is Failure.OUTAGE
 
@@ -179,7 +179,7 @@ async def test_a_line_that_hangs_is_replaced(protocol: Protocol) -> None:
     server = OtlpServer(protocol)
     await server.start()
     async with Freezer(server.port) as freezer:
-        line = transport(OtlpServer(protocol, port=freezer.port), timeout=1.0)
+        line = transport(OtlpServer(protocol, port=freezer.port), timeout=3.0)
         assert await line.send(b"") == Sent()
         freezer.freeze()
         assert isinstance(await line.send(b""), Failed)
@@ -269,8 +269,8 @@ async def test_a_stop_over_a_black_hole_ends_in_time(protocol: Protocol) -> None
         ended = time.monotonic()
     took, last = map(float, out.split())
     assert agent.returncode == 0
-    assert took < 5
-    assert ended - last < 2
+    assert took < 9
+    assert ended - last < 9
 
 
 class BlackHole:

@@ -214,17 +214,17 @@ def test_a_point_larger_than_a_batch_is_dropped_alone(meter: FakeMeter) -> None:
 
 
 def test_encoding_never_holds_the_loop(encoder: Encoder) -> None:
-    """20,000 series take less than a second, and one batch of them far less than a tenth."""
+    """20,000 series take the processor less than a second, and one batch of them far less than a tenth."""
     content = many(20_000)
     list(encoder.encode(content, NOW))
-    batches, began = encoder.encode(content, NOW), time.perf_counter()
+    batches, began = encoder.encode(content, NOW), time.thread_time()
     took = []
     while True:
-        slice_began = time.perf_counter()
+        slice_began = time.thread_time()
         if next(batches, None) is None:
             break
-        took.append(time.perf_counter() - slice_began)
-    assert time.perf_counter() - began < 1.0
+        took.append(time.thread_time() - slice_began)
+    assert time.thread_time() - began < 1.0
     assert sorted(took)[len(took) // 2] < 0.05
 
 
