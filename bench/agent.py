@@ -17,8 +17,8 @@ from typing import Final
 from quaywatch.cli.frame import Frame
 from quaywatch.cli.plan import plan
 from quaywatch.cli.session import settings_of
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Per, Watched
-from quaywatch.runtime.clock import SystemClock
 
 _A_TURN: Final = 3600.0
 """Seconds from which on a wait is one for the next turn of a job, and not a nap within one."""

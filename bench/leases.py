@@ -23,8 +23,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from quaywatch.runtime.marks import mark_prefix, run_id
-from quaywatch.runtime.turns import SPREAD, share
+from quaywatch.runtime.probing.marks import mark_prefix, run_id
+from quaywatch.runtime.schedule.turns import SPREAD, share
 from sandbox.parts import postgres
 from sandbox.process import Services
 from tests.adversity.runtime.relay import Relay

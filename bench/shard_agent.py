@@ -14,8 +14,7 @@ from quaywatch.contract.metrics import Kind
 from quaywatch.drivers.http import HttpAddress, HttpServer
 from quaywatch.drivers.kubernetes import KubernetesMembers, LeaseAddress
 from quaywatch.drivers.postgres import PostgresAddress, PostgresSession
-from quaywatch.runtime.leases import Leases
-from quaywatch.runtime.shards import KubernetesShards, PostgresShards
+from quaywatch.runtime.leases import KubernetesShards, Leases, PostgresShards
 from quaywatch.secret import Secret
 from tests.integration.runtime.agents import Bench
 

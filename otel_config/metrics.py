@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter, Series, Snapshot
 
-from .clock import Clock
 from .encoding import Encoder
 from .http_transport import HttpTransport
 from .log import log

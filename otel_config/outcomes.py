@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 
 from .catalogue import EXPORT_BATCHES, LAST_SUCCESS
-from .clock import Clock
 
 
 @dataclass(slots=True, eq=False)

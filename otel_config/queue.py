@@ -9,10 +9,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 
 from .catalogue import EXPORT_BATCHES, EXPORT_POINTS, QUEUE_AGE, QUEUE_SIZE
-from .clock import Clock
 from .encoding import Batch
 from .log import Once, log
 from .spool import Spool, Stored

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 
 from .catalogue import EXPORT_BATCHES, EXPORT_POINTS, LAST_SUCCESS
-from .clock import Clock
 from .log import Once, log
 from .outcome import DOUBTFUL_TRIES, Failed, Failure, Outcome, Sent
 from .queue import BatchQueue, Waiting

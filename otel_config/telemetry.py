@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import Tracer
 
+from quaywatch.clock import Clock, SystemClock
 from quaywatch.contract import Meter, Snapshot
 from quaywatch.errors import ConfigError
 
 from .catalogue import count_from_zero
-from .clock import Clock, SystemClock
 from .outcomes import Outcomes
 from .settings import OtlpSettings, SignalSettings
 from .structured import shipping

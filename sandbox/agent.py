@@ -113,7 +113,7 @@ def _targets(world: World, *, edge: bool) -> dict[str, Section]:
     if "postgres" in world:
         made["erp-db"] = _postgres(world.postgres) | {"tenants": {"include": ["odoo*"]}}
     if "standby" in world:
-        made["erp-standby"] = _postgres(world.standby) | {"tenants": {"exclude": ["*"]}}
+        made["erp-standby"] = _postgres(world.standby)
     if "redis" in world:
         made["cache"] = {"kind": "redis", **_address(world.redis), "password": world.redis.password}
     if "traefik" in world:

@@ -103,7 +103,7 @@ def drawn(panel: Json, url: str, now: float) -> str:
         return f'<div class=row style="{place}">{title}</div>'
     lines = [line for target in panel["targets"] for line in asked(url, target, now)]
     field = panel["fieldConfig"]["defaults"]
-    shape = {"timeseries": plot, "table": table, "state-timeline": bands}.get(panel["type"], values)
+    shape = SHAPES.get(panel["options"].get("textMode", panel["type"]), values)
     inside = shape(lines, field, box[2:]) if lines else f"<div class=empty>{html.escape(field['noValue'])}</div>"
     return f'<div class=panel style="{place}"><div class=title>{title}</div>{inside}</div>'
 
@@ -113,6 +113,16 @@ def values(lines: list[Line], field: Json, _size: tuple[int, int]) -> str:
     shown = (
         f'<div class=value style="background:{colour(found[-1][1], field)}">{said(found[-1][1], field)}'
         f" <small>{html.escape(name)}</small></div>"
+        for name, found in lines
+        if found
+    )
+    return f"<div class=values>{''.join(shown)}</div>"
+
+
+def names(lines: list[Line], field: Json, _size: tuple[int, int]) -> str:
+    """The name alone of each series, likewise."""
+    shown = (
+        f'<div class=value style="background:{colour(found[-1][1], field)}">{html.escape(name)}</div>'
         for name, found in lines
         if found
     )
@@ -164,6 +174,10 @@ def bands(lines: list[Line], field: Json, size: tuple[int, int]) -> str:
         for number, (name, found) in enumerate(lines)
     )
     return f"<svg width={size[0] - 16} height={size[1] - 30}>{drawn_bands}</svg>"
+
+
+SHAPES = {"timeseries": plot, "table": table, "state-timeline": bands, "name": names}
+"""Who draws a panel, by its type, or by what a stat shows; `values` all others."""
 
 
 def tints() -> Iterator[str]:

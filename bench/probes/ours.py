@@ -11,15 +11,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Outcome, Probe, ProbeTask, Target, TargetKind
 from quaywatch.drivers.browser import BrowserSettings, Site, SiteBrowser, WarmBrowser
 from quaywatch.drivers.http import HttpAddress, HttpAnswer, HttpServer
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.probing import run_probe
-from quaywatch.runtime.suspicion import Evidence, Suspicion
+from quaywatch.runtime.probing import Evidence, Suspicion, run_probe
 from quaywatch.secret import Secret
 from sandbox.parts.odoo import Odoo
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import psutil
 
-from quaywatch.runtime.marks import mark_prefix, run_id
+from quaywatch.runtime.probing.marks import mark_prefix, run_id
 
 from .flows import Turn
 from .worker import BROWSER_WITHIN, UNDO_WITHIN, Job

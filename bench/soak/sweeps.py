@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import ProbeTask, Swept
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.sweeping import sweep_probe
+from quaywatch.runtime.probing import sweep_probe
 
 from .flows import Flow
 from .worker import Job, driver, target

@@ -15,10 +15,10 @@ from typing import Any, Final
 import structlog
 from opentelemetry.trace import NoOpTracer
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import ProbeTask, Target, TargetKind, Transport
 from quaywatch.drivers.browser import BrowserSettings, Site, SiteBrowser, WarmBrowser
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
 from quaywatch.secret import Secret

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from quaywatch.clock import Clock
 from quaywatch.config import Settings
 from quaywatch.config.discovery_table import DiscoveryTable
 from quaywatch.config.pods import with_pods
@@ -16,7 +17,6 @@ from quaywatch.contract import Meter
 from quaywatch.drivers.kubernetes import NodePods, Pod
 from quaywatch.errors import QuaywatchError
 from quaywatch.runtime.catalogue import DISCOVERY_LISTS, DISCOVERY_REFUSED, DISCOVERY_TARGETS, DISCOVERY_UP
-from quaywatch.runtime.clock import Clock
 from quaywatch.runtime.discovery import Following, PodSource, matters
 
 from .plan import api_address

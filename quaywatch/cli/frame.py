@@ -17,19 +17,17 @@ from otel_config.resource import resource_attributes
 from otel_config.structured import configure_logging
 from otel_config.telemetry import Telemetry
 from quaywatch import __version__
+from quaywatch.clock import Clock, SystemClock
 from quaywatch.config import Settings
 from quaywatch.contract import Watched
 from quaywatch.runtime.agent import Agent
 from quaywatch.runtime.catalogue import CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIME
-from quaywatch.runtime.clock import Clock, SystemClock
 from quaywatch.runtime.evidence import Investigator
-from quaywatch.runtime.history import History
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.maintenance import Maintenance
-from quaywatch.runtime.notices import Notices
-from quaywatch.runtime.server import Sources, StatusServer
-from quaywatch.runtime.store import Store
+from quaywatch.runtime.readings import Store
 from quaywatch.runtime.view import Everything
+from quaywatch.runtime.web import History, Notices, Sources, StatusServer
 
 from .browsing import plan_browser
 from .discovering import Discovering

@@ -10,15 +10,13 @@ from typing import Any
 
 from otel_config.prometheus import Exposition
 from otel_config.structured import configure_logging
+from quaywatch.clock import SystemClock
 from quaywatch.config import Settings
 from quaywatch.contract import Distribution, Per, Series, Watched
 from quaywatch.errors import ConfigError
 from quaywatch.runtime.catalogue import TARGET_UP
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.collection import Collection
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.store import Source, Store
-from quaywatch.runtime.tours import Tour
+from quaywatch.runtime.readings import Collection, Source, Store, Tour
 from quaywatch.runtime.view import Everything
 from quaywatch.runtime.watch import PING_WITHIN
 

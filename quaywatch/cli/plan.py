@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from otel_config.environment import OtlpFile
+from quaywatch.clock import Clock
 from quaywatch.config import Settings
 from quaywatch.config.maintenance import DAYS, WeeklyTable, WindowTable
 from quaywatch.config.tables import (
@@ -37,12 +38,16 @@ from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
 from quaywatch.drivers.s3 import ObjectPrefix
-from quaywatch.runtime.clock import Clock
 from quaywatch.runtime.evidence import PAGE_WITHIN, Surroundings
-from quaywatch.runtime.kube_leases import KubernetesLeases
-from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
+from quaywatch.runtime.leases import (
+    AlwaysHeld,
+    KubernetesLeases,
+    KubernetesShards,
+    Leases,
+    PostgresLeases,
+    PostgresShards,
+)
 from quaywatch.runtime.maintenance import Mode, Weekly, Window
-from quaywatch.runtime.shards import KubernetesShards, PostgresShards
 from quaywatch.secret import Secret
 
 from .browsing import plan_browser, web_client
@@ -189,6 +194,7 @@ def postgres_address(table: PostgresTable) -> PostgresAddress:
         connect_within=table.connect_within,
         answer_within=table.answer_within,
         lock_within=table.lock_within,
+        on_standby=table.tenants.on_standby,
     )
 
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from opentelemetry.trace import NoOpTracer
 
 from otel_config.structured import configure_logging
+from quaywatch.clock import SystemClock
 from quaywatch.config import Settings
 from quaywatch.contract import Outcome, ProbeTask, Transaction
 from quaywatch.drivers.browser import WarmBrowser
 from quaywatch.errors import ConfigError
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.evidence import Investigator
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe

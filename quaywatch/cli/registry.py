@@ -16,7 +16,6 @@ from probes import PROBES
 from quaywatch.contract import Exporter, Metric, Probe
 from quaywatch.errors import ConfigError
 from quaywatch.runtime import catalogue as runtime_catalogue
-from quaywatch.runtime import notices
 
 EXPORTER_GROUP: Final = "quaywatch.exporters"
 PROBE_GROUP: Final = "quaywatch.probes"
@@ -55,7 +54,7 @@ def all_probes() -> dict[str, Probe[Any, Any]]:
 def all_metrics() -> tuple[Metric, ...]:
     """The catalogue: what the agent says of itself, then what each exporter reads."""
     read = (metric for exporter in all_exporters().values() for metric in exporter.metrics)
-    return (*runtime_catalogue.METRICS, *notices.METRICS, *export_catalogue.METRICS, *read)
+    return (*runtime_catalogue.METRICS, *export_catalogue.METRICS, *read)
 
 
 def collected(builtin: Iterable[R], group: str, record_type: type[R], found: Iterable[EntryPoint]) -> dict[str, R]:

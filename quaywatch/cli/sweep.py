@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from otel_config.structured import configure_logging
+from quaywatch.clock import SystemClock
 from quaywatch.config import Settings
 from quaywatch.contract import Swept
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.sweeping import sweep_probe
+from quaywatch.runtime.probing import sweep_probe
 
 from .flows import FlowOnTarget, flows_of
 from .session import settings_of

@@ -87,6 +87,10 @@ class TenantsTable(Table):
     exclude: tuple[Pattern, ...] = Field(
         default=(), description="shell patterns of those that are not", examples=[["test_*"]]
     )
+    on_standby: bool = Field(
+        default=False,
+        description="whether they are visited while the server is a standby too; for one whose primary is not watched",
+    )
 
     def admits(self, database: str) -> bool:
         """Whether a database is visited: some pattern includes it, and none excludes it."""

@@ -107,7 +107,10 @@ class Cluster(Driver, Postgres, Protocol):
     """A PostgreSQL cluster: one kept session for cluster-wide reads, and short visits to its databases."""
 
     async def databases(self) -> Sequence[str]:
-        """Names of the databases that accept connections, templates left out."""
+        """Names of the databases to be visited now: those that accept connections, templates left out.
+
+        On a standby there are none unless it was asked for: they are those of its primary.
+        """
         ...
 
     def visit(self, database: str) -> AbstractAsyncContextManager[Postgres]:

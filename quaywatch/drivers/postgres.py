@@ -39,7 +39,7 @@ _NO_ENTRY: Final = "28000"
 _DATABASES: Final = """
 select datname
   from pg_catalog.pg_database
- where datallowconn and not datistemplate
+ where datallowconn and not datistemplate and ($1::bool or not pg_catalog.pg_is_in_recovery())
  order by datname
 """
 
@@ -59,6 +59,7 @@ class PostgresAddress:
         connect_within: seconds for connecting and logging in.
         answer_within: seconds for one read, waiting for the kept session included.
         lock_within: seconds a read waits behind somebody's lock.
+        on_standby: whether there are databases to be visited while the server is a standby.
     """
 
     host: str
@@ -71,6 +72,7 @@ class PostgresAddress:
     connect_within: float = 3.0
     answer_within: float = 5.0
     lock_within: float = 0.1
+    on_standby: bool = False
 
     @property
     def where(self) -> str:
@@ -238,13 +240,14 @@ class PostgresCluster:
     async def databases(self) -> Sequence[str]:
         """Names of the databases that accept connections, sorted; templates left out.
 
-        One that this role may not enter is named too: a visit then says so, where leaving it out would look like a
+        There are none while the server is a standby, whose databases are those of its primary, unless ``on_standby``:
+        a promotion brings them, and the server that was the primary before has none when it follows. One that this role may not enter is named too: a visit then says so, where leaving it out would look like a
         tenant that is gone.
 
         Raises:
             TargetError: within ``answer_within`` seconds.
         """
-        return [str(row["datname"]) for row in await self.fetch(_DATABASES)]
+        return [str(row["datname"]) for row in await self.fetch(_DATABASES, self._address.on_standby)]
 
     @asynccontextmanager
     async def visit(self, database: str) -> AsyncIterator[PostgresSession]:

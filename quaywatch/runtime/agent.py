@@ -10,19 +10,17 @@ import structlog
 from opentelemetry.trace import Tracer
 
 from quaywatch import __version__
+from quaywatch.clock import Clock
 from quaywatch.contract import Reach, Reason, Watched
 
 from .catalogue import BUILD_INFO, START_TIME
-from .clock import Clock
-from .collection import Collection
 from .instruments import Instruments
 from .leases import Leases
 from .maintenance import Maintenance
-from .probing import RunRecord
+from .probing import OnSuspicion, RunRecord
 from .process import watch_process
-from .scheduler import Scheduler
-from .store import Store
-from .suspicion import OnSuspicion
+from .readings import Collection, Store
+from .schedule import Scheduler
 from .tools import Tools
 from .watch import TargetWatch
 

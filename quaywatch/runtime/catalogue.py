@@ -262,6 +262,31 @@ PROBE_SWEEP_ERRORS = Metric(
     ("target", "probe", "reason"),
 )
 
+_DEPLOYED = ("app", "deployment.environment.name", "result")
+DEPLOYMENTS = Metric(
+    "quaywatch.deployments",
+    Kind.COUNTER,
+    "{deployment}",
+    "Deployments that the agent was told of, each once; beyond the budget applications are the app 'other'.",
+    _DEPLOYED,
+    budget=200,
+)
+DEPLOYMENT_TIME = Metric(
+    "quaywatch.deployment.last.time",
+    Kind.GAUGE,
+    "s",
+    "Unix time at which the agent was told of the last deployment with this result.",
+    _DEPLOYED,
+    budget=200,
+)
+NOTICES = Metric(
+    "quaywatch.notices",
+    Kind.COUNTER,
+    "{notice}",
+    "Notices that reached the agent, by what became of them.",
+    ("notice", "outcome"),
+)
+
 METRICS: tuple[Metric, ...] = (
     TARGET_UP,
     SCRAPE_SUCCESS,
@@ -304,5 +329,8 @@ METRICS: tuple[Metric, ...] = (
     MAINTENANCE_ACTIVE,
     PROBE_SWEPT,
     PROBE_SWEEP_ERRORS,
+    DEPLOYMENTS,
+    DEPLOYMENT_TIME,
+    NOTICES,
 )
 """The whole catalogue of this room."""

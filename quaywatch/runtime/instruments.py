@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Attributes, Distribution, Exemplar, Kind, Metric, Series
-
-from .clock import Clock
 
 
 @dataclass(slots=True)

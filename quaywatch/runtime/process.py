@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 
 from .catalogue import LOOP_LAG, PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE
-from .clock import Clock
 
 EVERY: Final = 5.0
 """Seconds between two measurements."""

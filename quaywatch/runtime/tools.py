@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from opentelemetry.trace import Tracer
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 
-from .clock import Clock
-from .collection import Collection
 from .leases import Leases
 from .maintenance import Maintenance
-from .probing import RunRecord
-from .scheduler import Scheduler
-from .suspicion import OnSuspicion
+from .probing import OnSuspicion, RunRecord
+from .readings import Collection
+from .schedule import Scheduler
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,11 @@ from typing import Any, Final
 from quaywatch.contract import ExporterTask, Per, ProbeTask, Reach, TargetKind, Watched
 
 from .catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, METRICS
-from .collection import PING
-from .probing import announce
-from .scheduler import Job
-from .store import Source
-from .sweeping import SWEEP_EVERY, sweep_probe
+from .probing import SWEEP_EVERY, announce, sweep_probe
+from .readings import PING, Source, Tour, sharing_visits
+from .schedule import Job
 from .ticking import Ticks
 from .tools import Tools
-from .tours import Tour, sharing_visits
 
 PING_EVERY: Final = 15.0
 """Seconds between two pings at most; a target that is read more often is pinged as often."""

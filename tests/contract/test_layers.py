@@ -10,10 +10,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-GROUND = {"quaywatch", "quaywatch.contract", "quaywatch.errors", "quaywatch.secret", "quaywatch.script"}
+GROUND = {
+    "quaywatch",
+    "quaywatch.clock",
+    "quaywatch.contract",
+    "quaywatch.errors",
+    "quaywatch.script",
+    "quaywatch.secret",
+}
 """Floor 0. ``quaywatch`` itself holds nothing but the version."""
 
 MAY_IMPORT = {
+    "quaywatch.clock": set(),
     "quaywatch.contract": set(),
     "quaywatch.errors": {"quaywatch.contract"},
     "quaywatch.secret": set(),
@@ -30,7 +38,21 @@ MAY_IMPORT = {
 """Each room below the composition root, and what of ours it may import besides itself."""
 
 OURS = {"quaywatch", "exporters", "probes", "otel_config", "dashboards", "alerts", "sandbox", "tests", "bench"}
-STANDARD_LIBRARY_ONLY = ("quaywatch.contract", "quaywatch.errors", "quaywatch.secret", "quaywatch.script")
+STANDARD_LIBRARY_ONLY = (
+    "quaywatch.clock",
+    "quaywatch.contract",
+    "quaywatch.errors",
+    "quaywatch.script",
+    "quaywatch.secret",
+)
+FACES = (
+    "quaywatch.drivers.browser",
+    *(
+        f"quaywatch.runtime.{name}"
+        for name in ("discovery", "evidence", "leases", "probing", "readings", "schedule", "web")
+    ),
+)
+"""Packages that others know by what their ``__init__`` names, and by nothing behind it."""
 
 
 def module_name(path: Path) -> str:
@@ -80,9 +102,9 @@ def test_a_room_imports_only_floors_below_it(room: str) -> None:
     assert wrong == []
 
 
-def test_the_browser_is_known_by_its_face() -> None:
-    """Outside its package nobody imports a module of it; most of them need Playwright."""
-    face = "quaywatch.drivers.browser"
+@pytest.mark.parametrize("face", FACES)
+def test_a_package_is_known_by_its_face(face: str) -> None:
+    """Outside it nobody shipped imports a module of it."""
     shipped = [path for room in ("quaywatch", *MAY_IMPORT) for path in modules_of(room)]
     outside = [path for path in shipped if not module_name(path).startswith(face)]
     assert [str(path) for path in outside for name in imported(path) if name.startswith(face + ".")] == []

@@ -14,12 +14,12 @@ from typing import Final, Protocol
 
 import structlog
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 from quaywatch.drivers.deadline import deadline
 from quaywatch.drivers.kubernetes import ExpiredError, Pod, PodChange, PodList
 from quaywatch.errors import QuaywatchError
 from quaywatch.runtime.catalogue import DISCOVERY_LISTS, DISCOVERY_UP
-from quaywatch.runtime.clock import Clock
 
 _log = structlog.get_logger(__name__)
 

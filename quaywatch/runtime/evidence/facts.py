@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from quaywatch.contract import Phase, Trouble, Visit
-from quaywatch.runtime.suspicion import Suspicion
+from quaywatch.runtime.probing import Suspicion
 
 
 class State(StrEnum):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from quaywatch.contract import Cluster, Postgres, Row
 from quaywatch.errors import ConnectError, DeadlineError, TargetError
-from quaywatch.runtime.suspicion import Case
+from quaywatch.runtime.probing import Case
 
 from .facts import Database, Queue, Session, Standby, State
 

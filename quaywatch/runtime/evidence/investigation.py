@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from quaywatch.contract import Cluster, Driver, Http, Redis, Visit
 from quaywatch.errors import ConfigError, TargetError
-from quaywatch.runtime.suspicion import Evidence, Suspicion
+from quaywatch.runtime.probing import Evidence, Suspicion
 
 from .facts import Cache, Database, Facts, Standby, State
 from .gather_postgres import look_at_database, look_at_standby

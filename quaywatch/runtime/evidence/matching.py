@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from quaywatch.contract import Reason
-from quaywatch.runtime.suspicion import Suspicion, Trigger
+from quaywatch.runtime.probing import Suspicion, Trigger
 
 from .facts import Database, Session
 

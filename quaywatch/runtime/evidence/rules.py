@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from quaywatch.contract import Reason, Trouble
-from quaywatch.runtime.suspicion import Cause, Evidence, Trigger
+from quaywatch.runtime.probing import Cause, Evidence, Trigger
 
 from .facts import Cache, Database, Facts, Queue, State, answered, cut, gateway, hangs, refused, swallowed, took
 from .matching import Root, Served, is_odoo, root_of, serving

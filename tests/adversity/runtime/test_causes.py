@@ -24,19 +24,19 @@ import pytest
 from probes import label_print, order_create
 from quaywatch.cli.browsing import plan_browser
 from quaywatch.cli.plan import open_driver, plan_evidence
+from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Target, TargetKind, Transaction, Transport
 from quaywatch.drivers.postgres import PostgresCluster
 from quaywatch.errors import WrongResultError
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.evidence import Investigator
 from quaywatch.runtime.evidence.facts import State
 from quaywatch.runtime.evidence.gather_postgres import look_at_database
-from quaywatch.runtime.history import History
-from quaywatch.runtime.probing import RunRecord, run_probe
-from quaywatch.runtime.status_page import render
-from quaywatch.runtime.suspicion import EVENT, NO_CASE, Cause
+from quaywatch.runtime.probing import Cause, RunRecord, run_probe
+from quaywatch.runtime.probing.suspicion import EVENT, NO_CASE
+from quaywatch.runtime.web import History
+from quaywatch.runtime.web.status_page import render
 from sandbox import faults, flow_faults
 from sandbox.parts import traefik
 from sandbox.parts.collector import Collector

@@ -16,16 +16,15 @@ import pytest
 
 from exporters.backup_restore_tests import EXPORTER as BACKUP_RESTORE_TESTS
 from exporters.backup_sets import EXPORTER
+from quaywatch.clock import SystemClock
 from quaywatch.drivers.backup_command import Command, CommandReports
 from quaywatch.drivers.backup_reports import parse_pgbackrest
 from quaywatch.drivers.backup_s3 import ObjectReports
 from quaywatch.drivers.backups import BackupPlace, FileReports, Reports
 from quaywatch.drivers.s3 import ObjectPrefix
 from quaywatch.errors import AuthError, ConnectError, TargetError, WrongResultError
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.notices import Notices
-from quaywatch.runtime.server import Sources, StatusServer
+from quaywatch.runtime.web import Notices, Sources, StatusServer
 from quaywatch.secret import Secret
 from sandbox.cache import SandboxError
 from sandbox.parts import backups, postgres

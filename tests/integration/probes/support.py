@@ -9,13 +9,13 @@ from typing import Any
 from opentelemetry.trace import NoOpTracer
 
 from probes import order_create
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Probe, ProbeTask, SweepOrder, Swept, Target, TargetKind
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.marks import mark_prefix
 from quaywatch.runtime.probing import RunRecord, run_probe
+from quaywatch.runtime.probing.marks import mark_prefix
 from quaywatch.secret import Secret
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import Postgres, sql

@@ -32,11 +32,11 @@ from probes import (
 )
 from probes.odoo_pages import Client, selectors_of
 from probes.odoo_placing import clear
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Browser, Outcome, Page, Probe, ProbeTask, Reason, SignIn, Transaction
 from quaywatch.contract import Odoo as Driver
 from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBrowser, WarmBrowser
 from quaywatch.drivers.odoo import OdooServer
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
 from quaywatch.secret import Secret

@@ -18,13 +18,13 @@ from opentelemetry.trace import NoOpTracer
 
 from probes.scripted import probe_of
 from quaywatch.cli.plan import plan
+from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.contract import Outcome, Probe, Reason, SweepOrder, Swept, Watched
 from quaywatch.drivers.odoo import OdooServer
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.marks import mark_prefix
 from quaywatch.runtime.probing import RunRecord, run_probe
+from quaywatch.runtime.probing.marks import mark_prefix
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import sql
 from sandbox.world import World

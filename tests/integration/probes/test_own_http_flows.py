@@ -15,9 +15,9 @@ from opentelemetry.trace import NoOpTracer
 
 from probes.scripted import probe_of
 from quaywatch.cli.plan import plan
+from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.contract import Outcome, Reason
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
 

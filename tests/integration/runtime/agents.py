@@ -14,14 +14,14 @@ from opentelemetry.trace import NoOpTracer
 from exporters.odoo_queue import EXPORTER as QUEUE
 from exporters.postgres_locks import EXPORTER as LOCKS
 from exporters.redis_memory import EXPORTER as MEMORY
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Exporter, ExporterTask, Target, TargetKind, Watched
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
 from quaywatch.runtime.agent import Agent
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.leases import AlwaysHeld, Leases, PostgresLeases
-from quaywatch.runtime.store import Store
+from quaywatch.runtime.readings import Store
 from quaywatch.runtime.view import Everything
 from quaywatch.secret import Secret
 from sandbox.parts.postgres import Postgres

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from quaywatch.clock import SystemClock
 from quaywatch.drivers.kubernetes import ApiAddress, ExpiredError, NodePods, Pod, PodChange
 from quaywatch.errors import AuthError, PermissionDeniedError
 from quaywatch.runtime.catalogue import DISCOVERY_LISTS, DISCOVERY_UP
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.discovery import Following
 from quaywatch.runtime.instruments import Instruments
 from sandbox.world import World

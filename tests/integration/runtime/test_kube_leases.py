@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from quaywatch.clock import SystemClock
 from quaywatch.drivers.kubernetes import KubernetesLease, KubernetesMembers, LeaseAddress
 from quaywatch.runtime.catalogue import LEASE_UNREACHABLE
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.kube_leases import KubernetesLeases
-from quaywatch.runtime.shards import KubernetesShards
+from quaywatch.runtime.leases import KubernetesLeases, KubernetesShards
 from sandbox.world import World
 from tests.adversity.runtime.relay import Relay
 from tests.integration.runtime.agents import eventually

@@ -16,11 +16,12 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from exporters.backup_restore_tests import EXPORTER
+from quaywatch.clock import SystemClock
 from quaywatch.drivers.backups import BackupPlace
-from quaywatch.runtime.clock import SystemClock
+from quaywatch.runtime.catalogue import DEPLOYMENTS
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.notices import DEPLOYMENTS, LONGEST, Notices
-from quaywatch.runtime.server import Sources, StatusServer
+from quaywatch.runtime.web import Notices, Sources, StatusServer
+from quaywatch.runtime.web.notices import LONGEST
 from quaywatch.secret import Secret
 from tests.unit.runtime.status_fakes import FrozenClock, numbers, troubled
 

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from quaywatch.errors import ConfigError
-from quaywatch.runtime.server import Sources, StatusServer
-from quaywatch.runtime.status_page import CONTENT_POLICY
+from quaywatch.runtime.web import Sources, StatusServer
+from quaywatch.runtime.web.status_page import CONTENT_POLICY
 from quaywatch.secret import Secret
 from tests.unit.runtime.status_fakes import FrozenClock, numbers, troubled
 

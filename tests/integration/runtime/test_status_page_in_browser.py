@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
-from quaywatch.runtime.history import RUNS_KEPT, Status
-from quaywatch.runtime.server import Sources, StatusServer
+from quaywatch.runtime.web import Sources, StatusServer
+from quaywatch.runtime.web.history import RUNS_KEPT, Status
 from sandbox.host import require
 from tests.unit.runtime.status_fakes import FrozenClock, numbers, quiet, troubled
 

@@ -17,14 +17,12 @@ from exporters import EXPORTERS
 from otel_config.encoding import Encoder
 from otel_config.prometheus import Exposition
 from otel_config.wire import Temporality
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Per
 from quaywatch.drivers.postgres import PostgresCluster
 from quaywatch.runtime.catalogue import SCRAPE_SUCCESS, TOUR_DURATION
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.collection import Collection
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.store import Store
-from quaywatch.runtime.tours import Tour
+from quaywatch.runtime.readings import Collection, Store, Tour
 from quaywatch.runtime.view import Everything
 from sandbox import tenants
 from sandbox.host import in_memory

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 import structlog
 
 from quaywatch.cli.discovering import Discovering
+from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.drivers.kubernetes import Pod, PodChange, PodList
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from tests.unit.config.registry import EXPORTERS, PROBES
 

@@ -12,6 +12,7 @@ import pytest
 
 from otel_config.environment import OtlpFile, otlp_settings
 from quaywatch.cli.plan import plan, plan_evidence, plan_leases, plan_maintenance, plan_otlp, postgres_address
+from quaywatch.clock import SystemClock
 from quaywatch.config import Settings, load_text
 from quaywatch.config.tables import PostgresTable
 from quaywatch.contract import Reach, Watched
@@ -22,12 +23,9 @@ from quaywatch.drivers.http import HttpServer
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.drivers.postgres import PostgresCluster
 from quaywatch.drivers.redis import RedisServer
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.kube_leases import KubernetesLeases
-from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases
+from quaywatch.runtime.leases import AlwaysHeld, KubernetesLeases, KubernetesShards, PostgresLeases, PostgresShards
 from quaywatch.runtime.maintenance import Mode, Weekly
-from quaywatch.runtime.shards import KubernetesShards, PostgresShards
 from quaywatch.secret import Secret
 from tests.unit.config.registry import EXPORTERS, PROBES
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from quaywatch.cli.plan import plan
 from quaywatch.cli.readiness import acted_on, looked_at
+from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.runtime.catalogue import SCRAPE_SUCCESS, TARGET_UP
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.leases import AlwaysHeld
 from tests.unit.config.registry import EXPORTERS, PROBES

@@ -8,7 +8,7 @@ from typing import Any
 from exporters.odoo_probes import MARK, OWN_PARTNERS, own_partners
 from exporters.odoo_tables import COLUMNS, columns
 from quaywatch.contract import Postgres
-from quaywatch.runtime.marks import mark_prefix
+from quaywatch.runtime.probing.marks import mark_prefix
 
 Make = Callable[..., Postgres]
 

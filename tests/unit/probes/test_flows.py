@@ -10,11 +10,11 @@ from opentelemetry.trace import NoOpTracer
 
 from probes import label_print, login, portal_lookup, shipment_confirm, stock_reserve
 from probes import odoo_orders as orders
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Odoo, Outcome, Probe, Reason, SweepOrder
 from quaywatch.errors import AuthError, ConnectError, DeadlineError, TargetError, WrongResultError
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.saga import Saga
-from quaywatch.runtime.verdict import Verdict
+from quaywatch.runtime.probing.saga import Saga
+from quaywatch.runtime.probing.verdict import Verdict
 from tests.unit.probes.fake_odoo import PARCEL, PARTNER, PRODUCT, SERVICE, Database, FakeOdoo, Trouble
 from tests.unit.probes.fake_print import page, pdf, zpl
 from tests.unit.probes.versions import VERSIONS

@@ -11,11 +11,11 @@ from opentelemetry.trace import NoOpTracer
 from probes import PROBES, order_create, shipment_confirm
 from probes.odoo_placing import Wanted
 from probes.odoo_risks import LOOK_EVERY, RULE, Look, Risk, findings, harmless, look, require_unpaid
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Odoo, Outcome, Reason, Transaction
 from quaywatch.errors import ConfigError, PermissionDeniedError
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.saga import Saga
-from quaywatch.runtime.verdict import Verdict
+from quaywatch.runtime.probing.saga import Saga
+from quaywatch.runtime.probing.verdict import Verdict
 from tests.unit.probes.fake_odoo import PARTNER, PRODUCT, Database, FakeOdoo
 from tests.unit.probes.fake_stock import PLACE
 from tests.unit.probes.test_order_create import ran

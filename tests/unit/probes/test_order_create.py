@@ -6,11 +6,11 @@ import pytest
 from opentelemetry.trace import NoOpTracer
 
 from probes.order_create import PROBE, Options
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Outcome, Reason, SweepOrder
 from quaywatch.errors import ConnectError, DeadlineError, FaultError
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.saga import Saga
-from quaywatch.runtime.verdict import Verdict
+from quaywatch.runtime.probing.saga import Saga
+from quaywatch.runtime.probing.verdict import Verdict
 from tests.unit.probes.fake_odoo import PARTNER, PRODUCT, SERVICE, Database, FakeOdoo, Trouble
 from tests.unit.probes.fake_stock import Record
 

@@ -14,13 +14,13 @@ from probes.odoo_risks import RULE, TOUCHED
 from probes.scripted import OdooOptions, Run, probe_of
 from probes.scripted_answers import Reply, refuse, same
 from probes.scripted_risks import touched_by
+from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.contract import Outcome, ProbeTask, Reason, SweepOrder, Swept, Target, TargetKind
 from quaywatch.errors import DeadlineError, FaultError, InternalError, VersionError, WrongResultError
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.marks import mark_prefix
 from quaywatch.runtime.probing import RunRecord, run_probe
+from quaywatch.runtime.probing.marks import mark_prefix
 from quaywatch.script import AnswerPath, Check, Flow, Operator, Plain
 
 HEAD = """

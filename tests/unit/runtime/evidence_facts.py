@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from quaywatch.contract import Phase, Reason, Trouble, Visit
 from quaywatch.runtime.evidence.facts import Cache, Database, Facts, Queue, Session, Standby
-from quaywatch.runtime.suspicion import Case, Suspicion, Trigger
+from quaywatch.runtime.probing import Case, Suspicion, Trigger
 
 CASE: Final = Case(target="erp", probe="order_create", database="acme", run_id="r", mark="quaywatch/acme-eu/r")
 SLOW: Final = Suspicion(case=CASE, step="create", trigger=Trigger.SLOW, since=0.0, elapsed=10.0)

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Tracer
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import (
     Probe,
     ProbeTask,
@@ -22,7 +23,6 @@ from quaywatch.contract import (
     Transaction,
     Transport,
 )
-from quaywatch.runtime.clock import SystemClock
 from quaywatch.runtime.instruments import Instruments
 
 TARGET = Target("erp", TargetKind.ODOO)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from quaywatch.contract import Outcome, Reason, Series
 from quaywatch.runtime import catalogue
-from quaywatch.runtime.history import RUNS_KEPT, History
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.probing import RunRecord
-from quaywatch.runtime.saga import StepRecord
+from quaywatch.runtime.probing import RunRecord, StepRecord
+from quaywatch.runtime.web import History
+from quaywatch.runtime.web.history import RUNS_KEPT
 
 NOW = 1_772_366_400.0
 

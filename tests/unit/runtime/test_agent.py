@@ -42,7 +42,7 @@ from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.leases import AlwaysHeld, Leases
 from quaywatch.runtime.maintenance import Maintenance
 from quaywatch.runtime.probing import RunRecord
-from quaywatch.runtime.store import Store
+from quaywatch.runtime.readings import Store
 from quaywatch.runtime.view import Everything
 from tests.unit.runtime.fakes import (
     LEVEL,

@@ -10,7 +10,7 @@ from quaywatch.contract import Reason
 from quaywatch.runtime.evidence.facts import Cache, Database, Facts, Queue, Session, Standby, State
 from quaywatch.runtime.evidence.matching import root_of, serving
 from quaywatch.runtime.evidence.rules import RULES, classify
-from quaywatch.runtime.suspicion import Cause
+from quaywatch.runtime.probing import Cause
 from tests.unit.runtime.evidence_facts import (
     ANSWER,
     BAD_GATEWAY,

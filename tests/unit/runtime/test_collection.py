@@ -19,9 +19,8 @@ from quaywatch.runtime.catalogue import (
     SNAPSHOT_AGE,
     TARGET_UP,
 )
-from quaywatch.runtime.collection import PING, Collection
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.store import Source, Store
+from quaywatch.runtime.readings import PING, Collection, Source, Store
 from quaywatch.runtime.view import Everything
 from tests.unit.runtime.fakes import (
     LEVEL,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quaywatch.errors import ParseError
-from quaywatch.runtime.deployments import REMEMBERED, Deployment, Result, Seen, read_deployment
+from quaywatch.runtime.web.deployments import REMEMBERED, Deployment, Result, Seen, read_deployment
 
 PLAIN = {"app": "odoo", "revision": "v19.0.3", "environment": "production", "status": "succeeded"}
 ARGO = {

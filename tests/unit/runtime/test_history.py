@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quaywatch.contract import Outcome, Reason
-from quaywatch.runtime.history import RUNS_KEPT, History, SourceStatus
+from quaywatch.runtime.web import History
+from quaywatch.runtime.web.history import RUNS_KEPT, SourceStatus
 from tests.unit.runtime.status_fakes import NOW, FrozenClock, numbers, quiet, record, troubled
 
 

@@ -14,7 +14,8 @@ from quaywatch.runtime.evidence import LOOK_WITHIN, Investigator, Surroundings
 from quaywatch.runtime.evidence.facts import State
 from quaywatch.runtime.evidence.gather_postgres import state_of, tables_of
 from quaywatch.runtime.evidence.investigation import look_around
-from quaywatch.runtime.suspicion import ASK_WITHIN, Cause
+from quaywatch.runtime.probing import Cause
+from quaywatch.runtime.probing.suspicion import ASK_WITHIN
 from tests.unit.runtime.evidence_facts import ANSWER, SLOW
 from tests.unit.runtime.fakes import VirtualLoop
 

@@ -12,9 +12,9 @@ import pytest_asyncio
 from quaywatch.drivers.kubernetes import LeaseObject
 from quaywatch.errors import ConnectError
 from quaywatch.runtime.catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, LEASE_UNREACHABLE
-from quaywatch.runtime.contention import PATIENCE
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.kube_leases import KubernetesLeases
+from quaywatch.runtime.leases import KubernetesLeases
+from quaywatch.runtime.leases.contention import PATIENCE
 from tests.unit.runtime.fakes import FakeClock, VirtualLoop, value
 
 LOOP = VirtualLoop

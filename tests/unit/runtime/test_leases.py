@@ -12,9 +12,10 @@ import pytest_asyncio
 from quaywatch.contract import Row
 from quaywatch.errors import ConnectError
 from quaywatch.runtime.catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, LEASE_UNREACHABLE
-from quaywatch.runtime.contention import PATIENCE
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases, lock_key
+from quaywatch.runtime.leases import AlwaysHeld, PostgresLeases
+from quaywatch.runtime.leases.contention import PATIENCE
+from quaywatch.runtime.leases.postgres import lock_key
 from tests.unit.runtime.fakes import FakeClock, VirtualLoop, matching, value
 
 LOOP = VirtualLoop

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from opentelemetry.trace import StatusCode, get_tracer
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Distribution, Outcome, ProbeTask, Reason, Transaction
 from quaywatch.errors import (
     AuthError,
@@ -22,9 +23,8 @@ from quaywatch.errors import (
     VersionError,
     WrongResultError,
 )
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.marks import mark_prefix, run_id
 from quaywatch.runtime.probing import RunRecord, announce, run_probe
+from quaywatch.runtime.probing.marks import mark_prefix, run_id
 from tests.unit.runtime.probe_fakes import TARGET, Numbers, Run, Spans, task
 
 NAMES = {"target": "erp", "probe": "small_flow"}

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 from opentelemetry.trace import StatusCode
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Outcome, Reason, Transaction
 from quaywatch.errors import ConnectError, FaultError
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.saga import Saga
+from quaywatch.runtime.probing.saga import Saga
 from tests.unit.runtime.probe_fakes import Spans
 
 

@@ -13,8 +13,8 @@ from quaywatch.contract import Reason, TargetKind
 from quaywatch.errors import FaultError
 from quaywatch.runtime.catalogue import SCHEDULE_MISSED, SCRAPE_ERROR
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.scheduler import Job, Scheduler
-from quaywatch.runtime.turns import FIRST_WITHIN, Grid, Interval, share
+from quaywatch.runtime.schedule import Job, Scheduler
+from quaywatch.runtime.schedule.turns import FIRST_WITHIN, Grid, Interval, share
 from tests.unit.runtime.fakes import EPOCH, FakeClock, HandClock, VirtualLoop, forever, value
 
 LOOP = VirtualLoop

@@ -12,10 +12,10 @@ import pytest
 
 from quaywatch.drivers.kubernetes import LeaseObject
 from quaywatch.errors import ConnectError
-from quaywatch.runtime.contention import BEAT_AT_MOST, PATIENCE
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.shards import KubernetesShards
-from quaywatch.runtime.shards.shares import share
+from quaywatch.runtime.leases import KubernetesShards
+from quaywatch.runtime.leases.contention import BEAT_AT_MOST, PATIENCE
+from quaywatch.runtime.leases.shares import share
 from tests.unit.runtime.fakes import FakeClock, VirtualLoop
 
 LOOP = VirtualLoop

@@ -10,10 +10,12 @@ import pytest
 
 from quaywatch.contract import Outcome, Reason
 from quaywatch.runtime import catalogue
-from quaywatch.runtime.history import RUNS_KEPT, History, Status
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.status_page import CONTENT_POLICY, render
-from quaywatch.runtime.suspicion import Cause, Evidence, Finding, Trigger
+from quaywatch.runtime.probing import Cause, Evidence, Trigger
+from quaywatch.runtime.probing.suspicion import Finding
+from quaywatch.runtime.web import History
+from quaywatch.runtime.web.history import RUNS_KEPT, Status
+from quaywatch.runtime.web.status_page import CONTENT_POLICY, render
 from tests.unit.runtime.status_fakes import NOW, FrozenClock, numbers, quiet, record, troubled
 
 EVIL = "<script>alert(1)</script>\"'&$version"

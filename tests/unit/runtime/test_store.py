@@ -10,7 +10,8 @@ import pytest
 
 from quaywatch.contract import Distribution, Kind, Metric, Sample
 from quaywatch.runtime.catalogue import SNAPSHOT_AGE
-from quaywatch.runtime.store import COUNTS_KEPT, Published, Source, Store
+from quaywatch.runtime.readings import Source, Store
+from quaywatch.runtime.readings.store import COUNTS_KEPT, Published
 from tests.unit.runtime.fakes import EPOCH, EVENTS, LEVEL, SESSIONS, HandClock, matching, value
 
 LOCKS = Source("db", "locks")

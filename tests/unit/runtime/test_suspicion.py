@@ -10,11 +10,11 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 
+from quaywatch.clock import SystemClock
 from quaywatch.contract import Outcome, ProbeTask, Reason, Transaction
 from quaywatch.errors import FaultError
-from quaywatch.runtime.clock import SystemClock
-from quaywatch.runtime.probing import RunRecord, run_probe
-from quaywatch.runtime.suspicion import EVENT, Cause, Evidence, Finding, OnSuspicion, Suspicion, Trigger
+from quaywatch.runtime.probing import Cause, Evidence, OnSuspicion, RunRecord, Suspicion, Trigger, run_probe
+from quaywatch.runtime.probing.suspicion import EVENT, Finding
 from tests.unit.runtime.fakes import VirtualLoop
 from tests.unit.runtime.probe_fakes import TARGET, Numbers, Run, Spans, task
 

@@ -8,7 +8,8 @@ import pytest
 
 from quaywatch.contract import SweepOrder, Swept, Transaction
 from quaywatch.errors import AuthError
-from quaywatch.runtime.sweeping import sweep_age, sweep_probe
+from quaywatch.runtime.probing import sweep_probe
+from quaywatch.runtime.probing.sweep import sweep_age
 from tests.unit.runtime.probe_fakes import TARGET, Numbers, task
 
 NAMES = {"target": "erp", "probe": "small_flow"}

@@ -12,10 +12,8 @@ import pytest
 from quaywatch.contract import ExporterTask, Per, Reason, Sample
 from quaywatch.errors import ConnectError, PermissionDeniedError
 from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TENANTS, TOUR_DURATION
-from quaywatch.runtime.collection import Collection
 from quaywatch.runtime.instruments import Instruments
-from quaywatch.runtime.store import Store
-from quaywatch.runtime.tours import Tour
+from quaywatch.runtime.readings import Collection, Store, Tour
 from quaywatch.runtime.view import Everything
 from tests.unit.runtime.fakes import (
     LEVEL,

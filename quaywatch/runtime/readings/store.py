@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Attributes, Distribution, Kind, Metric, Sample, Series, Value
-
-from .catalogue import SNAPSHOT_AGE
-from .clock import Clock
-from .instruments import named
+from quaywatch.runtime.catalogue import SNAPSHOT_AGE
+from quaywatch.runtime.instruments import named
 
 STALE_AFTER: Final = 3
 """Intervals after which a reading is no longer exported."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from opentelemetry.trace import Span, StatusCode, Tracer
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Transaction
 from quaywatch.errors import DeadlineError, InternalError
 
-from .clock import Clock
 from .suspicion import NO_CASE, Doubt, Inquiry
 from .verdict import SUCCESS, Verdict, judge
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Reason, Series
-
-from . import catalogue
-from .clock import Clock
-from .probing import RunRecord
+from quaywatch.runtime import catalogue
+from quaywatch.runtime.probing import RunRecord
 
 RUNS_KEPT: Final = 60
 """Runs of each flow on each target that are remembered."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Cluster, ExporterTask, Meter, Reason
 from quaywatch.errors import TargetError
+from quaywatch.runtime.catalogue import TENANTS, TOUR_DURATION
 
-from .catalogue import TENANTS, TOUR_DURATION
-from .clock import Clock
 from .collection import Collection
 from .store import Source
 

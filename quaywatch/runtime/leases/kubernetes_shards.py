@@ -21,13 +21,13 @@ from typing import Final, Protocol
 
 import structlog
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 from quaywatch.drivers.kubernetes import LeaseObject
 from quaywatch.errors import QuaywatchError
-from quaywatch.runtime.clock import Clock
-from quaywatch.runtime.contention import PATIENCE, Beat, ContendedLeases
-from quaywatch.runtime.kube_leases import written
 
+from .contention import PATIENCE, Beat, ContendedLeases
+from .kubernetes import written
 from .shares import share
 
 _log = structlog.get_logger(__name__)

@@ -8,8 +8,8 @@ import structlog
 
 from quaywatch.contract import Meter, ProbeTask, Reason, SweepOrder, Swept, Target
 from quaywatch.drivers.deadline import deadline
+from quaywatch.runtime import catalogue
 
-from . import catalogue
 from .marks import mark_prefix
 from .verdict import judge
 

@@ -13,10 +13,9 @@ from string import Template
 from typing import Final
 
 from quaywatch.contract import Outcome
+from quaywatch.runtime.probing import PASSED, RunRecord, StepRecord
 
 from .history import RUNS_KEPT, FlowStatus, SourceStatus, Status, TargetStatus
-from .probing import PASSED, RunRecord
-from .saga import StepRecord
 
 _TEMPLATE: Final = Template(files(__package__).joinpath("status.html").read_text(encoding="utf-8"))
 _STYLE: Final = files(__package__).joinpath("status.css").read_text(encoding="utf-8")

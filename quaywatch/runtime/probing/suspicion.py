@@ -18,9 +18,8 @@ from typing import Any, Final
 import structlog
 from opentelemetry.trace import Span
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Reason
-
-from .clock import Clock
 
 log: Any = structlog.get_logger()
 

@@ -15,12 +15,11 @@ from typing import ClassVar, Final
 
 import structlog
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 from quaywatch.drivers.deadline import deadline
 from quaywatch.errors import TargetError
-
-from .catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, LEASE_UNREACHABLE
-from .clock import Clock
+from quaywatch.runtime.catalogue import LEASE_CHANGES, LEASE_HELD, LEASE_UNCONFIRMED, LEASE_UNREACHABLE
 
 _log = structlog.get_logger(__name__)
 

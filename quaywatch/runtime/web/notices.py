@@ -13,41 +13,15 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from quaywatch.contract import Kind, Meter, Metric, RestoreTest
+from quaywatch.clock import Clock
+from quaywatch.contract import Meter, RestoreTest
 from quaywatch.drivers.backup_reports import dump_restore_tests, newest, parse_restore_tests
 from quaywatch.drivers.backups import read_bounded
 from quaywatch.errors import ParseError
+from quaywatch.runtime.catalogue import DEPLOYMENT_TIME, DEPLOYMENTS, NOTICES
 from quaywatch.secret import Secret
 
-from .clock import Clock
 from .deployments import Deployment, Result, Seen, read_deployment
-
-_WHAT = ("app", "deployment.environment.name", "result")
-DEPLOYMENTS = Metric(
-    "quaywatch.deployments",
-    Kind.COUNTER,
-    "{deployment}",
-    "Deployments that the agent was told of, each once; beyond the budget applications are the app 'other'.",
-    _WHAT,
-    budget=200,
-)
-DEPLOYMENT_TIME = Metric(
-    "quaywatch.deployment.last.time",
-    Kind.GAUGE,
-    "s",
-    "Unix time at which the agent was told of the last deployment with this result.",
-    _WHAT,
-    budget=200,
-)
-NOTICES = Metric(
-    "quaywatch.notices",
-    Kind.COUNTER,
-    "{notice}",
-    "Notices that reached the agent, by what became of them.",
-    ("notice", "outcome"),
-)
-METRICS: Final = (DEPLOYMENTS, DEPLOYMENT_TIME, NOTICES)
-"""The metrics of this file."""
 
 DEPLOYMENTS_PATH: Final = "/v1/deployments"
 RESTORE_TESTS_PATH: Final = "/v1/restore-tests"

@@ -9,9 +9,8 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from quaywatch.runtime.contention import Beat
-from quaywatch.runtime.leases import LeaseSession, PostgresLeases, lock_key
-
+from .contention import Beat
+from .postgres import LeaseSession, PostgresLeases, lock_key
 from .shares import share
 
 _MEMBERS: Final = """

@@ -7,11 +7,11 @@ from typing import Any
 
 import structlog
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Driver, ExporterTask, Meter, Reason, Sample, Target
 from quaywatch.drivers.deadline import deadline
 from quaywatch.errors import QuaywatchError, TargetError
-
-from .catalogue import (
+from quaywatch.runtime.catalogue import (
     CARDINALITY_DROPPED,
     SCRAPE_DURATION,
     SCRAPE_ERROR,
@@ -19,7 +19,7 @@ from .catalogue import (
     SCRAPE_SUCCESS,
     TARGET_UP,
 )
-from .clock import Clock
+
 from .store import Published, Source, Store
 
 _log = structlog.get_logger(__name__)

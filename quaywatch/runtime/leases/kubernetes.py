@@ -15,11 +15,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 from quaywatch.drivers.kubernetes import LeaseObject
 from quaywatch.errors import QuaywatchError
 
-from .clock import Clock
 from .contention import Beat, ContendedLeases
 
 _TRIES: Final = 2

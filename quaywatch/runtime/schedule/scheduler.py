@@ -16,12 +16,12 @@ from typing import Final
 
 import structlog
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter, Reason, TargetKind
 from quaywatch.drivers.deadline import deadline
 from quaywatch.errors import TargetError
+from quaywatch.runtime.catalogue import SCHEDULE_MISSED, SCRAPE_ERROR
 
-from .catalogue import SCHEDULE_MISSED, SCRAPE_ERROR
-from .clock import Clock
 from .turns import Grid, Interval
 
 _log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from .clock import Clock
+from quaywatch.clock import Clock
 
 SPREAD: Final = 15.0
 """Seconds over which grids are spread."""

@@ -15,10 +15,10 @@ import structlog
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer, format_trace_id
 
+from quaywatch.clock import Clock
 from quaywatch.contract import Meter, Outcome, ProbeTask, Reason, Target
+from quaywatch.runtime import catalogue
 
-from . import catalogue
-from .clock import Clock
 from .marks import mark_prefix, run_id
 from .saga import SYNTHETIC, Saga, StepRecord, stamp
 from .suspicion import Case, Cause, Evidence, Finding, Inquiry, OnSuspicion, leading
