@@ -21,6 +21,8 @@ SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 _GAP = 3_600_000
 """Milliseconds without a value that a state lasts on: there are flows that run once an hour."""
 EMPTY_WHEN_FINE = "Empty while all is well."
+NAMED, NAME = "value_and_name", "name"
+"""What a stat shows of a series. Left to itself, Grafana shows no name while there is one series."""
 UNITS = {"s": "s", "By": "bytes", "1": "percentunit", "": "none"}
 _REFERENCE = re.compile(r"<([a-z0-9_.]+)>")
 
@@ -85,7 +87,8 @@ class Panel:
 
     ``unit`` is Grafana's; when it is empty it follows from the first metric. ``steps`` are the thresholds as
     (from value, colour), beginning with the colour of everything below. ``empty`` is shown instead of data when there
-    is none; ``when_fine`` says that this is so while all is well, which the description then tells.
+    is none; ``when_fine`` says that this is so while all is well, which the description then tells. A stat shows
+    ``said`` of each series: `NAMED`, or `NAME` where that is the answer.
     """
 
     title: str
@@ -101,6 +104,7 @@ class Panel:
     stacked: bool = False
     when_fine: bool = False
     leads: tuple[Lead, ...] = ()
+    said: str = NAMED
 
     def to_json(self, names: Names, number: int, x: int, y: int) -> Json:
         """Grafana's form of the panel at a place of the grid."""
@@ -168,7 +172,7 @@ class Panel:
         match self.kind:
             case "stat":
                 return {"reduceOptions": {"calcs": ["lastNotNull"], "values": False}, "colorMode": "background",
-                        "textMode": "auto", "graphMode": "none"}  # fmt: skip
+                        "textMode": self.said, "graphMode": "none"}  # fmt: skip
             case "table":
                 return {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": "Value", "desc": True}]}
             case "state-timeline":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .builder import Dashboard, Panel, Query, Variable
+from .builder import NAME, Dashboard, Panel, Query, Variable
 from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
@@ -69,6 +69,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             title="What happens when it is full?",
             description="The eviction policy in force: noeviction refuses writes, the others throw out keys.",
             width=6,
+            said=NAME,
             queries=now(f"max by (target, policy) (<redis.memory.policy>{{{HERE}}}) == 1", "{{target}} {{policy}}"),
         ),
     )

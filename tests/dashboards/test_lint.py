@@ -163,6 +163,15 @@ def test_the_rule_holds(dashboard: Json, rule: Rule) -> None:
     assert list(rule(dashboard)) == []
 
 
+@pytest.mark.parametrize("dashboard", rendered().values(), ids=lambda dashboard: dashboard["uid"])
+def test_a_stat_says_whose_its_value_is(dashboard: Json) -> None:
+    """Also while there is one series: Grafana's own choice would then show the value alone."""
+    for panel in panels(dashboard):
+        if panel["type"] == "stat":
+            assert panel["options"]["textMode"] in {"value_and_name", "name"}, panel["title"]
+            assert all(target["legendFormat"] for target in panel["targets"]), panel["title"]
+
+
 @pytest.mark.parametrize(
     ("rule", "spoilt"),
     [
