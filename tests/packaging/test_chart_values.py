@@ -19,6 +19,7 @@ from sandbox.parts.kubernetes_tools import kubernetes_tools
 from tests.packaging.chart_values import Values, keys, merged, set_at, values_of
 
 CHART = manifests.CHART
+ROOT = manifests.DEPLOY.parent
 USUAL = values_of(CHART / "values.yaml")
 LEAST = values_of(CHART / "examples/deployment/values.yaml")
 
@@ -36,6 +37,36 @@ def test_the_schema_takes_what_is_right(name: str) -> None:
     """Each example passes."""
     whole = merged(USUAL, values_of(CHART / "examples" / name / "values.yaml"))
     assert [error.message for error in schema().iter_errors(whole)] == []
+
+
+def request_of(**request: Any) -> Values:
+    """Flows of one step, which makes a request."""
+    return {"label": {"kind": "http", "steps": [{"name": "book", "request": {"path": "/", **request}}]}}
+
+
+def test_the_schema_takes_what_the_documentation_has() -> None:
+    """The whole example of a flow of one's own, whose header is a scheme and a reference."""
+    blocks = (ROOT / "docs/own-flows.md").read_text().split("```")
+    (text,) = [block.removeprefix("yaml\n") for block in blocks if "Bearer ${env:" in block]
+    assert list(schema().iter_errors(merged(USUAL, {"config": yaml.safe_load(text)}))) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("config.telemetry.otlp.headers", {"Authorization": "Bearer ${file:/run/secrets/quaywatch/token}"}),
+        ("config.flows", request_of(headers={"Authorization": "Bearer ${steps.login.token}", "X-Run": "${mark}"})),
+        ("config.flows", request_of(headers={"Accept": "application/json", "Content-Type": "text/csv"})),
+        (
+            "config.flows",
+            request_of(form={"client_secret": "${env:SECRET}", "grant_type": "client_credentials"}),
+        ),
+        ("config.flows", request_of(json=["neither", "names", "nor", "secrets"])),
+    ],
+)
+def test_the_schema_takes_references(key: str, value: Any) -> None:
+    """A header may have a scheme before its reference, and what is no secret is written down."""
+    assert list(schema().iter_errors(merged(USUAL, LEAST, set_at(key, value)))) == []
 
 
 @pytest.mark.parametrize(
@@ -57,6 +88,12 @@ def test_the_schema_takes_what_is_right(name: str) -> None:
         ("config.telemetry.http", {"token": "in the clear"}),
         ("config.telemetry.http", {"listen": "127.0.0.1:9464"}),
         ("config.telemetry.otlp.headers", {"authorization": "in the clear"}),
+        ("config.telemetry.otlp.headers", {"authorization": "Bearer in-the-clear"}),
+        ("config.targets.erp.password", "${env:PASSWORD:-in the clear}"),
+        ("config.targets.carrier", {"kind": "http", "headers": {"X-Key": "a${env:KEY}"}}),
+        ("config.flows", request_of(headers={"Authorization": "Bearer in-the-clear"})),
+        ("config.flows", request_of(form={"client_secret": "in the clear"})),
+        ("config.flows", {"x": {"steps": [{"undo": {"request": {"headers": {"X-Key": "in the clear"}}}}]}}),
         ("config.browser", {"artifacts": {"s3": {"secret_key": "in the clear"}}}),
         ("resources", {"memory": "1Gi"}),
         ("browser.enabled", "yes"),
