@@ -241,8 +241,8 @@ class PostgresCluster:
         """Names of the databases that accept connections, sorted; templates left out.
 
         There are none while the server is a standby, whose databases are those of its primary, unless ``on_standby``:
-        a promotion brings them, and the server that was the primary before has none when it follows. One that this role may not enter is named too: a visit then says so, where leaving it out would look like a
-        tenant that is gone.
+        a promotion brings them, and the primary before has none once it follows. One that this role may not enter is
+        named too: a visit then says so, where leaving it out would look like a tenant that is gone.
 
         Raises:
             TargetError: within ``answer_within`` seconds.
