@@ -91,9 +91,9 @@ def task(exporter: Exporter[Any, Any, Any], every: float, deadline: float = 2.0)
     return ExporterTask(exporter, exporter.options(), every, deadline)
 
 
-def cluster(name: str, where: PostgresAddress, every: float, **more: Any) -> Watched:
+def cluster(name: str, where: PostgresAddress, every: float, deadline: float = 2.0, **more: Any) -> Watched:
     """A PostgreSQL target: its locks, and the job queues of its tenants."""
-    tasks = (task(LOCKS, every), task(QUEUE, every))
+    tasks = (task(LOCKS, every, deadline), task(QUEUE, every, deadline))
     return Watched(Target(name, TargetKind.POSTGRES), lambda: PostgresCluster(where), tasks, fingerprint=name, **more)
 
 
