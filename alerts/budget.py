@@ -86,6 +86,7 @@ def reports(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Recording
     for promise in promises(objectives.flows, flows):
         yield from _counted(promise, PERIOD)
         yield _recorded(promise, f"quaywatch:flow_timely:ratio{PERIOD}", _timely(promise))
+        yield _recorded(promise, f"quaywatch:flow_measured:ratio{PERIOD}", _measured(promise))
     yield _burn_rate(PERIOD)
     failures, expected = _failures(PERIOD), _expected(PERIOD)
     yield Recording(record=f"quaywatch:flow_availability:ratio{PERIOD}", expr=f"1 - {failures} / {expected}")
@@ -117,6 +118,13 @@ def _timely(promise: Promise) -> str:
     fast = promise.select(bucket(promise.objective.latency.within))
     counted = f"sum by ({BY}) (increase(<quaywatch.probe.duration:count>{promise.select()}[{PERIOD}]))"
     return f"sum by ({BY}) (increase(<quaywatch.probe.duration:bucket>{fast}[{PERIOD}])) / ({counted} > 0)"
+
+
+def _measured(promise: Promise) -> str:
+    """The part of the runs that were to be and told whether the flow works: no more than all of them."""
+    judged = promise.select('outcome=~"success|flaky|cleanup_failed|failure"')
+    counted = f"sum by ({BY}) (increase(<quaywatch.probe.runs>{judged}[{PERIOD}]))"
+    return f"clamp_max({counted} / ({WINDOWS[PERIOD]} / {_every(promise)}), 1)"
 
 
 def _recorded(promise: Promise, record: str, expr: str) -> Recording:

@@ -24,8 +24,17 @@ def recordings(objectives: Objectives) -> Iterator[Recording]:
     yield Recording(record=f"{QUEUE_ON_TIME}:bool", expr=on_time, tier=objectives.queues.tier)
     standby = "max by (environment, target) (<postgresql.recovery>) == 1"
     stale = f"0 * ({_replica_age()} > {objectives.recovery.point:.0f})"
-    in_point = f"{stale} or {standby}"
+    in_point = f"{stale} or {standby} or {_standby_down()}"
     yield Recording(record=f"{RECOVERY_IN_POINT}:bool", expr=in_point, tier=objectives.recovery.tier)
+
+
+def _standby_down() -> str:
+    """0 for what was a standby when it was last read: who cannot be read keeps no promise.
+
+    The recording looks back at itself, so that it goes on for as long as the target is down.
+    """
+    down = "max by (environment, target) (<quaywatch.target.up>) == 0"
+    return f"0 * ({down} and on (environment, target) last_over_time({RECOVERY_IN_POINT}:bool[1h]))"
 
 
 def rules(objectives: Objectives) -> Iterator[Rule]:

@@ -64,15 +64,22 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
         _promised(
             title="How many runs did what users want?",
             description="Part of the runs of 30 days that did not fail, of those that were to be.",
-            width=8,
+            width=6,
             steps=red_below(1 - min(promise.budget for promise in levels.flows)),
             queries=now(recorded(f"quaywatch:flow_availability:ratio{PERIOD}", FLOW), FLOWS),
         ),
-        budget_left(width=8, height=5),
+        _promised(
+            title="How much of it was measured?",
+            description="Part of the runs of 30 days that were to be and told whether the flow works; of the others"
+            " nothing is known, and they count as good.",
+            width=6,
+            queries=now(recorded(f"quaywatch:flow_measured:ratio{PERIOD}", FLOW), FLOWS),
+        ),
+        budget_left(width=6, height=5),
         _promised(
             title="How much of each tier's budget is left?",
             description="The budgets of all flows of a tier together.",
-            width=8,
+            width=6,
             steps=red_below(0.0),
             queries=now(recorded(f"quaywatch:tier_budget_left:ratio{PERIOD}", PLACE), "{{tier}}"),
         ),
@@ -81,14 +88,14 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
             description="Part of the requests of 30 days at the edge that did not end with an error of the server.",
             width=6,
             steps=red_below(1 - levels.edge_budget),
-            queries=now(_at_the_edge(f"1 - {recorded(f'quaywatch:edge_errors:ratio{PERIOD}', PLACE)}"), "{{target}}"),
+            queries=now(f"1 - {recorded(f'quaywatch:edge_errors:ratio{PERIOD}', PLACE)}", "{{target}}"),
         ),
         _promised(
             title="What is left of it at the edge?",
             description="Part of the errors allowed in 30 days that did not happen.",
             width=6,
             steps=red_below(0.0),
-            queries=now(_at_the_edge(recorded(f"quaywatch:edge_budget_left:ratio{PERIOD}", PLACE)), "{{target}}"),
+            queries=now(recorded(f"quaywatch:edge_budget_left:ratio{PERIOD}", PLACE), "{{target}}"),
         ),
         _promised(
             title="Were jobs done in time?",
@@ -98,7 +105,7 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
         ),
         _promised(
             title="Would little enough have been lost?",
-            description="Part of 30 days in which each standby's data was as new as promised.",
+            description="Part of 30 days in which each standby's data was as new as promised; not while it was down.",
             width=6,
             queries=now(recorded(f"quaywatch:recovery_in_point:ratio{PERIOD}", PLACE), "{{target}}"),
         ),
@@ -106,12 +113,6 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
 
 
 _promised = partial(stat, unit="percentunit", empty=NO_RULES)
-
-
-def _at_the_edge(recording: str) -> str:
-    """PromQL for what is recorded of errors, and 1 where there was none to record."""
-    requests = f"sum by (environment, target) (increase(<traefik.entrypoint.requests>{{{PLACE}}}[$__range]))"
-    return f"max by (environment, target) ({recording}) or 0 * {requests} + 1"
 
 
 def _pace(levels: Levels) -> tuple[Panel, ...]:

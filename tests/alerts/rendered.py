@@ -49,8 +49,8 @@ def rule_of(alert: str) -> dict[str, Any]:
 
 
 def part(text: str, *wanted: str) -> list[dict[str, Any]]:
-    """The groups of a rule file with these alerts alone, and with what is recorded for them."""
-    kept = [rule for rule in rules(text) if rule.get("alert") in wanted]
+    """The groups of a rule file with these alerts or recordings alone, and with what is recorded for them."""
+    kept = [rule for rule in rules(text) if rule.get("alert", rule.get("record")) in wanted]
     for rule in kept:  # grows while it is walked through
         named = set(_RECORDED.findall(rule["expr"]))
         kept += [other for other in rules(text) if other.get("record") in named and other not in kept]

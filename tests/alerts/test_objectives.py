@@ -23,10 +23,12 @@ from quaywatch.cli.registry import all_metrics
 from quaywatch.config import load_record
 from quaywatch.contract import Metric
 from sandbox.parts.binaries import binaries
+from tests.alerts.rendered import GENERAL, part
 
 CATALOGUE = all_metrics()
 FILE = Path(alerts.__file__).parent / "slo.yaml"
 FLOW = Flow("prod", "erp", "order_create", 60)
+RECOVERED = "quaywatch:recovery_in_point:ratio30d"
 
 
 def rendered(objectives: Objectives, *flows: Flow) -> str:
@@ -136,6 +138,7 @@ def test_budgets_are_counted_against_what_was_to_run(tmp_path: Path) -> None:
         "quaywatch:flow_budget_left:ratio30d": 1 - 10 / 432,
         "quaywatch:tier_budget_left:ratio30d": 1 - 10 / 432,
         "quaywatch:target_availability:ratio30d": 1 - 10 / 43200,
+        "1000 * quaywatch:flow_measured:ratio30d": 1000 * 100 / 43200,
         "quaywatch:flow_burn_rate:ratio1d": 10 / 14.4,
     }
     test = {
@@ -143,16 +146,54 @@ def test_budgets_are_counted_against_what_was_to_run(tmp_path: Path) -> None:
         "input_series": [
             series(named["quaywatch.probe.interval"], "60x120"),
             series(named["quaywatch.probe.runs"], "0x30 10x90", outcome="failure"),
+            series(named["quaywatch.probe.runs"], "0x10 90x110", outcome="success"),
+            series(named["quaywatch.probe.runs"], "0x10 7x110", outcome="missed"),
         ],
         "promql_expr_test": [
             {"expr": f"round(sum({name}), 0.01)", "eval_time": "60m", "exp_samples": [{"value": round(value, 2)}]}
             for name, value in looks.items()
         ],
     }
-    (tmp_path / "test.yml").write_text(
-        yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]})
-    )
+    judge(tmp_path, test)
+
+
+def judge(place: Path, test: dict[str, Any]) -> None:
+    """Prometheus' own judge takes the test of the rules there."""
+    content = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (place / "test.yml").write_text(yaml.safe_dump(content))
     run = subprocess.run(
-        [binaries().promtool, "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [binaries().promtool, "test", "rules", "test.yml"], cwd=place, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_standby_that_is_down_keeps_no_recovery_point(tmp_path: Path) -> None:
+    """Down for three hours after one in good order: a quarter of the time was good, and not all that was measured.
+
+    A primary that is down was no standby, and a standby that is no longer configured is not counted on.
+    """
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": part(GENERAL, RECOVERED)}))
+    named = {metric.name: metric for metric in CATALOGUE}
+    recovery, up = named["postgresql.recovery"], named["quaywatch.target.up"]
+    courses: dict[str, tuple[str, str, list[float]]] = {
+        "standby": ("1x59 stale", "1x59 0x180", [0.25]),
+        "primary": ("0x59 stale", "1x59 0x180", []),
+        "former": ("1x59 stale", "1x59 stale", [1.0]),
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [
+            one
+            for target, (role, answers, _) in courses.items()
+            for one in (series(recovery, role, target=target), series(up, answers, target=target, kind="postgres"))
+        ],
+        "promql_expr_test": [
+            {
+                "expr": f'round(sum({RECOVERED}{{target="{target}"}}), 0.05)',
+                "eval_time": "4h",
+                "exp_samples": [{"value": value} for value in told],
+            }
+            for target, (_, _, told) in courses.items()
+        ],
+    }
+    judge(tmp_path, test)
