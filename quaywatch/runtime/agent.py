@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -93,12 +93,19 @@ class Agent:
         """Watch these targets from now on; one whose fingerprint is that of before goes on undisturbed."""
         planned = {one.target.name: one for one in watched}
         gone = [watch for name, watch in self._watches.items() if not _same(watch.watched, planned.get(name))]
-        await asyncio.gather(*(watch.dismiss() for watch in gone))
+        leaving = asyncio.gather(*(watch.dismiss() for watch in gone))
+        self._take_up(planned)  # who is new waits for nobody who goes
+        await leaving
         for watch in gone:  # not before: a stop that comes in between is to find them
             del self._watches[watch.watched.target.name]
+        self._take_up(planned)
+
+    def _take_up(self, planned: Mapping[str, Watched]) -> None:
+        """Begin with every target that is not here yet, and keep the leases of those that still go."""
         for name, one in planned.items():
             self._watches.setdefault(name, TargetWatch(one, self._tools))
-        self._leases.want([name for name, one in planned.items() if one.target.reach is Reach.SHARED])
+        targets = [watch.watched.target for watch in self._watches.values()]
+        self._leases.want([target.name for target in targets if target.reach is Reach.SHARED])
         self._settle()
 
     async def stop(self, within: float = 10.0) -> None:

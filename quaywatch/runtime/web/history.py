@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from quaywatch.clock import Clock
-from quaywatch.contract import Reason, Series
+from quaywatch.contract import Metric, Reason, Series
 from quaywatch.runtime import catalogue
 from quaywatch.runtime.probing import RunRecord
 
@@ -75,6 +75,10 @@ class Status:
     flows: tuple[FlowStatus, ...]
     sources: tuple[SourceStatus, ...]
 
+    def elsewhere(self) -> frozenset[str]:
+        """The targets of which nothing is known here, since another agent acts on them."""
+        return frozenset(target.name for target in self.targets if target.elsewhere)
+
 
 @dataclass(frozen=True, slots=True)
 class _State:
@@ -115,29 +119,27 @@ class History:
         return tuple(self._runs.get((target, probe), ()))
 
     def status(self, series: Iterable[Series]) -> Status:
-        """What is known now, by what was noted and by the numbers of a snapshot."""
+        """What is known now, by what was noted and by the numbers of a snapshot; in time linear in both."""
         numbers = _Numbers(series)
+        kinds = dict(numbers.keys(catalogue.TARGET_UP))
+        announced = numbers.keys(catalogue.PROBE_INTERVAL)
+        seen = {*kinds, *self._states, *(name for (name,) in numbers.keys(catalogue.LEASE_HELD))}
         return Status(
             now=self._clock.time(),
             version=self._version,
-            config_ok=numbers.of(catalogue.CONFIG_RELOAD_SUCCESS.name) != 0,
-            leases_reachable=numbers.of(catalogue.LEASE_UNREACHABLE.name) != 1,
-            targets=tuple(self._target(name, numbers) for name in self._target_names(numbers)),
-            flows=tuple(self._flow(target, probe, numbers) for target, probe in self._flow_names(numbers)),
+            config_ok=numbers.of(catalogue.CONFIG_RELOAD_SUCCESS) != 0,
+            leases_reachable=numbers.of(catalogue.LEASE_UNREACHABLE) != 1,
+            targets=tuple(self._target(name, kinds.get(name, ""), numbers) for name in sorted(seen)),
+            flows=tuple(self._flow(target, probe, numbers) for target, probe in sorted({*announced, *self._runs})),
             sources=numbers.sources(),
         )
 
-    def _target_names(self, numbers: _Numbers) -> Sequence[str]:
-        seen = numbers.pairs(catalogue.TARGET_UP.name, "target") | numbers.pairs(catalogue.LEASE_HELD.name, "target")
-        return sorted({name for (name,) in seen} | set(self._states))
-
-    def _target(self, name: str, numbers: _Numbers) -> TargetStatus:
+    def _target(self, name: str, kind: str, numbers: _Numbers) -> TargetStatus:
         state = self._states.get(name)
-        kinds = [kind for target, kind in numbers.pairs(catalogue.TARGET_UP.name, "target", "kind") if target == name]
-        held = numbers.of(catalogue.LEASE_HELD.name, target=name)
+        held = numbers.of(catalogue.LEASE_HELD, name)
         return TargetStatus(
             name=name,
-            kind=kinds[0] if kinds else "",
+            kind=kind,
             up=state.up if state else None,
             reason=state.reason if state else None,
             message=state.message if state else "",
@@ -145,68 +147,60 @@ class History:
             held=None if held is None else held == 1,
         )
 
-    def _flow_names(self, numbers: _Numbers) -> Sequence[tuple[str, str]]:
-        announced = {
-            (target, probe) for target, probe in numbers.pairs(catalogue.PROBE_INTERVAL.name, "target", "probe")
-        }
-        return sorted(announced | set(self._runs))
-
     def _flow(self, target: str, probe: str, numbers: _Numbers) -> FlowStatus:
-        residue = numbers.of(catalogue.PROBE_RESIDUE.name, target=target, probe=probe)
-        permanent = numbers.of(catalogue.PROBE_PERMANENT.name, target=target, probe=probe)
+        residue = numbers.of(catalogue.PROBE_RESIDUE, target, probe)
+        permanent = numbers.of(catalogue.PROBE_PERMANENT, target, probe)
         return FlowStatus(
             target=target,
             probe=probe,
-            every=numbers.of(catalogue.PROBE_INTERVAL.name, target=target, probe=probe),
+            every=numbers.of(catalogue.PROBE_INTERVAL, target, probe),
             runs=self.runs(target, probe),
             residue=None if residue is None else int(residue),
             permanent=None if permanent is None else int(permanent),
         )
 
 
-class _Numbers:
-    """The few series of a snapshot that the page needs, by name."""
+_OF_FLOW: Final = ("target", "probe")
+_OF_READING: Final = ("target", "exporter", "database")
 
-    _NAMES: Final = frozenset(
-        metric.name
-        for metric in (
-            catalogue.TARGET_UP,
-            catalogue.LEASE_HELD,
-            catalogue.LEASE_UNREACHABLE,
-            catalogue.CONFIG_RELOAD_SUCCESS,
-            catalogue.SNAPSHOT_AGE,
-            catalogue.SCRAPE_SUCCESS,
-            catalogue.PROBE_INTERVAL,
-            catalogue.PROBE_RESIDUE,
-            catalogue.PROBE_PERMANENT,
-        )
-    )
+
+class _Numbers:
+    """The few metrics of a snapshot that the page needs: each one's values, by those attributes of it."""
+
+    _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+        catalogue.TARGET_UP.name: ("target", "kind"),
+        catalogue.LEASE_HELD.name: ("target",),
+        catalogue.LEASE_UNREACHABLE.name: (),
+        catalogue.CONFIG_RELOAD_SUCCESS.name: (),
+        catalogue.SNAPSHOT_AGE.name: _OF_READING,
+        catalogue.SCRAPE_SUCCESS.name: _OF_READING,
+        catalogue.PROBE_INTERVAL.name: _OF_FLOW,
+        catalogue.PROBE_RESIDUE.name: _OF_FLOW,
+        catalogue.PROBE_PERMANENT.name: _OF_FLOW,
+    }
 
     def __init__(self, series: Iterable[Series]) -> None:
-        self._found: dict[str, list[tuple[dict[str, str], float]]] = {}
+        self._found: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in self._KEYS}
         for one in series:
-            if one.metric.name in self._NAMES and isinstance(one.value, int | float):
-                self._found.setdefault(one.metric.name, []).append((dict(one.attributes), float(one.value)))
+            wanted = self._KEYS.get(one.metric.name)
+            if wanted is not None and isinstance(one.value, int | float):
+                have = dict(one.attributes)
+                self._found[one.metric.name][tuple(have.get(name, "") for name in wanted)] = float(one.value)
 
-    def of(self, name: str, **attributes: str) -> float | None:
-        """The value of the series with these attributes."""
-        wanted = attributes.items()
-        return next((value for have, value in self._found.get(name, ()) if wanted <= have.items()), None)
+    def of(self, metric: Metric, *key: str) -> float | None:
+        """The value that a metric has for these attributes."""
+        return self._found[metric.name].get(key)
 
-    def pairs(self, name: str, *attributes: str) -> set[tuple[str, ...]]:
-        """The values that these attributes have together."""
-        return {tuple(have.get(one, "") for one in attributes) for have, _ in self._found.get(name, ())}
+    def keys(self, metric: Metric) -> Iterable[Any]:
+        """The attributes for which a metric has a value."""
+        return self._found[metric.name].keys()
 
     def sources(self) -> tuple[SourceStatus, ...]:
         """Every exporter's reading."""
-        ages, successes = (self._by_source(m.name) for m in (catalogue.SNAPSHOT_AGE, catalogue.SCRAPE_SUCCESS))
-        return tuple(
-            SourceStatus(*who, age=ages.get(who), ok=successes.get(who, 1.0) == 1.0)
-            for who in sorted(ages.keys() | successes.keys())
-        )
-
-    def _by_source(self, name: str) -> dict[tuple[str, str, str], float]:
-        return {
-            (have.get("target", ""), have.get("exporter", ""), have.get("database", "")): value
-            for have, value in self._found.get(name, ())
-        }
+        ages, successes = (self._found[m.name] for m in (catalogue.SNAPSHOT_AGE, catalogue.SCRAPE_SUCCESS))
+        found = []
+        for who in sorted(ages.keys() | successes.keys()):
+            target, exporter, database = who
+            ok = successes.get(who, 1.0) == 1.0
+            found.append(SourceStatus(target, exporter, database, age=ages.get(who), ok=ok))
+        return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -29,6 +30,8 @@ CONTENT_POLICY: Final = (
 
 _OVERDUE_AFTER: Final = 3
 """Intervals without a run after which a flow is overdue."""
+_READINGS_SHOWN: Final = 100
+"""Readings of a target on the page at most: those that fail first, then the oldest. A server may have thousands."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TONES: Final = {
     Outcome.SUCCESS: "good",
@@ -77,15 +80,14 @@ def render(status: Status) -> str:
 
 def _headline(status: Status) -> tuple[str, str]:
     """The tone, and the one sentence for somebody who reads no further."""
-    failing = [flow for flow in status.flows if _badge(flow, status)[0] == "bad"]
+    tones = Counter(tone for tone, _ in _badges(status))
     down = [target for target in status.targets if target.up is False]
-    if failing:
-        return "bad", _some(len(failing), "flow fails", "flows fail") + _and_down(down)
+    if tones["bad"]:
+        return "bad", _some(tones["bad"], "flow fails", "flows fail") + _and_down(down)
     if down:
         return "bad", _some(len(down), "target is down", "targets are down")
-    odd = [flow for flow in status.flows if _badge(flow, status)[0] == "odd"]
-    if odd:
-        return "odd", _some(len(odd), "flow cannot be tested", "flows cannot be tested")
+    if tones["odd"]:
+        return "odd", _some(tones["odd"], "flow cannot be tested", "flows cannot be tested")
     unread = [source for source in status.sources if not source.ok]
     if unread:
         return "odd", _some(len(unread), "reading fails", "readings fail")
@@ -125,13 +127,13 @@ def _notices(status: Status) -> str:
 def _flows(status: Status) -> str:
     if not status.flows:
         return _nothing("No probe is configured.", "no flow is known here.", status)
-    return _LEGEND + "".join(_flow(flow, status) for flow in status.flows)
+    badges = zip(status.flows, _badges(status), strict=True)
+    return _LEGEND + "".join(_flow(flow, badge, status.now) for flow, badge in badges)
 
 
 def _nothing(here: str, elsewhere: str, status: Status) -> str:
     """Why a list is empty."""
-    watched = any(target.elsewhere for target in status.targets)
-    return f'<p class="muted">{f"Another agent watches; {elsewhere}" if watched else here}</p>'
+    return f'<p class="muted">{f"Another agent watches; {elsewhere}" if status.elsewhere() else here}</p>'
 
 
 def _key(word: str, meaning: str) -> str:
@@ -150,25 +152,31 @@ _LEGEND: Final = (
 )
 
 
-def _flow(flow: FlowStatus, status: Status) -> str:
-    tone, word = _badge(flow, status)
+def _badges(status: Status) -> list[tuple[str, str]]:
+    elsewhere = status.elsewhere()
+    return [
+        ("none", "run by another agent") if flow.target in elsewhere else _badge(flow, status.now)
+        for flow in status.flows
+    ]
+
+
+def _flow(flow: FlowStatus, badge: tuple[str, str], now: float) -> str:
+    tone, word = badge
     return (
         f'<article class="card" data-flow="{escape(flow.probe)}">'
         f'<div class="head"><h3>{escape(flow.probe)}</h3><span class="muted">on {escape(flow.target)}</span>'
         f'<span class="badge {tone}">{word}</span></div>'
-        f"{_strip(flow.runs)}{_ends(flow, status.now)}{_trouble(flow, status.now)}{_residue(flow)}{_steps(flow.runs)}"
+        f"{_strip(flow.runs)}{_ends(flow, now)}{_trouble(flow, now)}{_residue(flow)}{_steps(flow.runs)}"
         "</article>"
     )
 
 
-def _badge(flow: FlowStatus, status: Status) -> tuple[str, str]:
+def _badge(flow: FlowStatus, now: float) -> tuple[str, str]:
     """Tone and word for how the flow is now."""
-    if any(target.name == flow.target and target.elsewhere for target in status.targets):
-        return "none", "run by another agent"
     if not flow.runs:
         return "none", "not run yet"
     last = flow.runs[-1]
-    if flow.every is not None and status.now - last.started > _OVERDUE_AFTER * flow.every + last.duration:
+    if flow.every is not None and now - last.started > _OVERDUE_AFTER * flow.every + last.duration:
         return "odd", "◇ overdue"
     return _TONES[last.outcome], _WORDS[last.outcome]
 
@@ -290,12 +298,17 @@ def _readings(target: str, sources: Sequence[SourceStatus]) -> str:
     ages = [source.age for source in sources if source.age is not None]
     oldest = f", oldest {_span(max(ages))}" if ages else ""
     state = f'<span class="badge bad">✕ {failing} of {len(sources)} fail</span>' if failing else ""
-    rows = "".join(_reading(source) for source in sorted(sources, key=lambda source: source.ok))
+    urgent = sorted(sources, key=lambda source: (source.ok, source.age is not None, -(source.age or 0)))
+    rows = "".join(map(_reading, urgent[:_READINGS_SHOWN])) + _more(len(sources) - _READINGS_SHOWN)
     return (
         f"<details{' open' if failing else ''}><summary>{escape(target)} "
         f'<span class="muted">{_some(len(sources), "reading", "readings")}{oldest}</span> {state}</summary>'
         f'<table class="readings">{rows}</table></details>'
     )
+
+
+def _more(count: int) -> str:
+    return f'<tr><td colspan="2" class="muted">and {count} more</td></tr>' if count > 0 else ""
 
 
 def _reading(source: SourceStatus) -> str:

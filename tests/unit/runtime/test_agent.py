@@ -237,6 +237,30 @@ async def test_a_reload_leaves_unchanged_targets_alone(alone: Bench) -> None:
     assert alone.left == ["changed", "removed"]
 
 
+async def test_who_is_new_waits_for_nobody_who_goes(sharing: Bench, leases: HandLeases) -> None:
+    """While one target is left slowly its lease is kept and another that is new is read; then the lease is let go."""
+
+    async def slow(_driver: Any, _options: Any, _state: Any) -> AsyncIterator[Sample]:
+        try:
+            await forever()
+        finally:
+            await asyncio.sleep(8)
+        yield LEVEL(0, "never")
+
+    leases.mine = {"old", "new"}
+    new = FakeDriver()
+    await sharing.agent.start([watched("old", FakeDriver(), reading(slow, deadline=60.0))])
+    await asyncio.sleep(4)
+    change = asyncio.create_task(sharing.agent.replan([watched("new", new, reading(one_level))]))
+    await asyncio.sleep(4)
+    assert not change.done()
+    assert leases.wanted == {"old", "new"}
+    assert new.pings > 0
+    await change
+    assert leases.wanted == {"new"}
+    assert sharing.targets() == {"new"}
+
+
 async def test_a_stop_in_the_middle_of_a_change_closes_what_is_being_left(alone: Bench) -> None:
     """Whoever changes the targets is cancelled while a removed one's reading ends slowly; its driver is closed."""
     driver = FakeDriver()

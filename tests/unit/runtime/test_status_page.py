@@ -215,3 +215,16 @@ def test_the_agents_own_troubles_are_said(clock: FrozenClock) -> None:
     page = render(replace(status, config_ok=False, leases_reachable=False))
     assert "configuration on disk was refused" in page
     assert "leases cannot be reached: shared targets may be read by several agents" in page
+
+
+def test_of_a_thousand_tenants_the_oldest_readings_are_shown(clock: FrozenClock) -> None:
+    """Many tenants do not make the page long: what fails leads, then the oldest; the rest is a count."""
+    meter = Instruments("", clock)
+    for tenant in range(1000):
+        meter.set(catalogue.SNAPSHOT_AGE, float(tenant), "erp-db", "odoo_queue", f"tenant_{tenant:03}")
+    meter.set(catalogue.SCRAPE_SUCCESS, 0, "erp-db", "odoo_queue", "tenant_007")
+    page = render(History(clock, version="1").status(meter.series()))
+    shown = re.findall(r"tenant_\d{3}", page)
+    assert shown == ["tenant_007", *(f"tenant_{tenant:03}" for tenant in range(999, 900, -1))]
+    assert "1 of 1000 fail" in page
+    assert "and 900 more<" in page
