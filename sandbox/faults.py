@@ -34,6 +34,18 @@ _LATEST = "(select max(id) from sale_order where coalesce(client_order_ref, '') 
 """Of the ordinary business: those of probes come and go between two looks."""
 _TOUCH = f"update sale_order set write_date = write_date where id = {_LATEST}"
 _SENDER = "select active_pid from pg_replication_slots where slot_name = 'standby' and active"
+_MET = """
+do $$ begin
+  for tick in 1..1500 loop
+    exit when exists (
+      select from pg_locks join pg_database on pg_database.oid = database
+       where locktype = 'advisory' and datname = current_database() and objid = %s
+    );
+    perform pg_sleep(0.02);
+  end loop;
+end $$;
+"""
+"""Waits until somebody has an advisory lock, for half a minute."""
 _UNWRITE = "drop table if exists sandbox_writes"
 _WRITES = (
     f"{_UNWRITE}; create table sandbox_writes as select n, repeat('x', 200) as text from generate_series(1, 50000) n"
@@ -248,9 +260,7 @@ def deadlock(world: World, target: str | None = None) -> Iterator[str]:
     before = sql(world.postgres, ended)
     with ExitStack() as sessions:
         for mine, theirs in ((1, 2), (2, 1)):
-            steps = (
-                f"begin; select pg_advisory_lock({mine}), pg_sleep(0.3); select pg_advisory_lock({theirs}); rollback;"
-            )
+            steps = f"select pg_advisory_lock({mine}); {_MET % theirs} select pg_advisory_lock({theirs});"
             sessions.enter_context(postgres.session(world.postgres, steps, database, _HOLDER))
         expect(lambda: sql(world.postgres, ended) != before, "nobody was ended")
     yield f"two sessions of {database} deadlocked"
