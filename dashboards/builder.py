@@ -186,19 +186,22 @@ _WITHOUT_TIME: Json = {"id": "organize", "options": {"excludeByName": {"Time": T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A choice at the top of the dashboard: all values of a label of a metric. ``chosen`` is first; all if empty."""
+    """A choice at the top of the dashboard, of the values of a label of a metric.
+
+    It is of any of them, all at first; or, if ``single``, of one, which is ``chosen``, else the first that there is.
+    """
 
     name: str
     label: str
     metric: str
     within_environment: bool = True
+    single: bool = False
     chosen: str = ""
 
     def to_json(self, names: Names) -> Json:
         """Grafana's form of the variable; it is read again when the time range changes."""
-        within = '{environment=~"$environment"}' if self.within_environment else ""
+        within = '{environment="$environment"}' if self.within_environment else ""
         query = names.expand(f"label_values(<{self.metric}>{within}, {self.name})")
-        text, value = (self.chosen, self.chosen) if self.chosen else ("All", "$__all")
         return {
             "name": self.name,
             "label": self.label,
@@ -207,12 +210,21 @@ class Variable:
             "query": {"query": query, "refId": self.name},
             "definition": query,
             "refresh": 2,
-            "multi": True,
-            "includeAll": True,
-            "allValue": ".*",
-            "current": {"text": [text], "value": [value]},
             "sort": 1,
+            **(self._one() if self.single else _ANY),
         }
+
+    def _one(self) -> Json:
+        current = {"text": self.chosen, "value": self.chosen} if self.chosen else {}
+        return {"multi": False, "includeAll": False, "current": current}
+
+
+_ANY: Json = {
+    "multi": True,
+    "includeAll": True,
+    "allValue": ".*",
+    "current": {"text": ["All"], "value": ["$__all"]},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +348,7 @@ def _data_source(name: str, label: str, kind: str) -> Json:
 
 def _annotations(names: Names) -> Iterator[Json]:
     """What happened meanwhile: deployments, at the moment they were told of, maintenance and alerts."""
-    place = 'environment=~"$environment"'
+    place = 'environment="$environment"'
     told = f"max by (app, result) (<quaywatch.deployment.last.time>{{{place}}}) * 1000"
     maintained = f"max by (target, probe, mode) (<quaywatch.maintenance.active>{{{place}}}) == 1"
     firing = f'max by (alertname, severity, target) (ALERTS{{alertstate="firing", {place}}})'

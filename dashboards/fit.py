@@ -13,7 +13,7 @@ class Fit:
     """What an installation has; the defaults fit every one.
 
     Args:
-        environment: the one that is chosen when a dashboard is opened; all of the store's if empty.
+        environment: the one that is chosen when a dashboard is opened; the store's first if empty.
         about: the kinds of its targets, and ``flow`` if it runs any. A dashboard about nothing of that is left out;
             none is if unset.
         addresses: the defaults of the addresses that panels lead to, by their names.

@@ -6,7 +6,7 @@ from functools import partial
 
 from .builder import Json, Panel, Query, Steps, Variable
 
-PLACE = 'job=~"$job", environment=~"$environment"'
+PLACE = 'job=~"$job", environment="$environment"'
 HERE = f'{PLACE}, target=~"$target"'
 TENANT = f'{HERE}, database=~"$database"'
 FLOW = f'{HERE}, probe=~"$probe"'
@@ -18,9 +18,13 @@ COUNTED = f"{GOOD}|failure"
 
 COMMON = (
     Variable(name="job", label="Job", metric="quaywatch.target.up", within_environment=False),
-    Variable(name="environment", label="Environment", metric="quaywatch.target.up", within_environment=False),
+    Variable(
+        name="environment", label="Environment", metric="quaywatch.target.up", within_environment=False, single=True
+    ),
 )
-"""The choices of every dashboard. What is pushed has no job, and is there while none is chosen."""
+"""The choices of every dashboard. What is pushed has no job, and is there while none is chosen.
+
+The environment is one: of several together, what is down in production would be up in staging."""
 FLOW_TARGET = Variable(name="target", label="Target", metric="quaywatch.probe.runs")
 PROBE = Variable(name="probe", label="Flow", metric="quaywatch.probe.runs")
 SERVER = Variable(name="target", label="Server", metric="postgresql.recovery")

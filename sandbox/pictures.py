@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -61,10 +62,10 @@ td {padding: 1px 10px 1px 0; font-size: 11px}
 
 def asked(url: str, target: Json, now: float) -> list[Line]:
     """What the store has for a query: a line for each series, of one point if the query is about this moment."""
-    expression = target["expr"]
+    expression = target["expr"].replace("$environment", environment_of(url))
     for variable, value in CHOSEN.items():
         expression = expression.replace(variable, value)
-    for name in ("job", "environment", "target", "database", "probe"):
+    for name in ("job", "target", "database", "probe"):
         expression = expression.replace(f"${name}", ".*")
     times = {"time": now} if target["instant"] else {"start": now - 60 * MINUTES, "end": now, "step": 5}
     path = "query" if target["instant"] else "query_range"
@@ -73,6 +74,14 @@ def asked(url: str, target: Json, now: float) -> list[Line]:
         (legend(target["legendFormat"], one["metric"]), points(one.get("values") or [one["value"]]))
         for one in answer["data"]["result"]
     ]
+
+
+@cache
+def environment_of(url: str) -> str:
+    """The first environment of which the store has anything now, which is what a dashboard opens at."""
+    known = urlencode({"query": "group by (environment) (quaywatch_target_up)"})
+    answer: Json = json.loads(get(f"{url}/api/v1/query?{known}"))
+    return min(str(one["metric"]["environment"]) for one in answer["data"]["result"])
 
 
 def points(values: list[list[Any]]) -> list[tuple[float, float]]:

@@ -35,18 +35,23 @@ _RECORDING = re.compile(r"\bquaywatch:[a-zA-Z0-9_:]+")
 _METRIC = re.compile(r"\b(?:quaywatch|postgresql|redis|odoo|traefik|tls)_[a-z0-9_]+")
 
 
+def whole(expression: str) -> str:
+    """An expression, and after it those of all that is recorded for it; a recording may look back at itself."""
+    texts = [expression]
+    for text in texts:  # grows while it is walked through
+        texts += [recorded for name in _RECORDING.findall(text) if (recorded := RECORDED[name]) not in texts]
+    return "\n".join(texts)
+
+
 def metrics(expression: str) -> set[str]:
     """The metrics that an expression is about, by itself and through what is recorded."""
-    through = [metrics(RECORDED[name]) for name in _RECORDING.findall(expression)]
-    own = {re.sub(r"_(bucket|count|sum)$", "", name) for name in _METRIC.findall(expression)}
-    return own.union(*through)
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in _METRIC.findall(whole(expression))}
 
 
 def numbers(expression: str) -> set[float]:
     """The numbers of an expression, those of what is recorded included; a regular expression's dot is one."""
-    through = [numbers(RECORDED[name]) for name in _RECORDING.findall(expression)]
-    plain = expression.replace("[.]", ".")
-    return {float(text) for text in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]\d+)?", plain)}.union(*through)
+    plain = whole(expression).replace("[.]", ".")
+    return {float(text) for text in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]\d+)?", plain)}
 
 
 def shown(dashboard: Json) -> set[str]:

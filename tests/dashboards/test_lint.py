@@ -1,6 +1,7 @@
 """The rules of Grafana's dashboard linter in their strict form, in which a warning is a failure.
 
-The names of the rules are the linter's. What is left out stands in `EXCLUDED`, with the reason.
+The names of the rules are the linter's; `target-environment-rule` is our own. What is left out stands in `EXCLUDED`,
+with the reason.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def template_datasource(dashboard: Json) -> Iterator[str]:
 
 def template_label_promql(dashboard: Json) -> Iterator[str]:
     """Variables list the values of a label of a selector."""
-    shape = re.compile(r"label_values\([a-z_]+(\{[a-z_]+=~\"\$[a-z]+\"\})?, [a-z_]+\)")
+    shape = re.compile(r"label_values\([a-z_]+(\{[a-z_]+=\"\$[a-z]+\"\})?, [a-z_]+\)")
     return (one["name"] for one in queried(dashboard) if not shape.fullmatch(one["query"]["query"]))
 
 
@@ -107,9 +108,19 @@ def target_rate_interval(dashboard: Json) -> Iterator[str]:
 
 def target_job(dashboard: Json) -> Iterator[str]:
     """Every selector matches the job that is chosen."""
+    return unmatched(dashboard, 'job=~"$job"')
+
+
+def target_environment(dashboard: Json) -> Iterator[str]:
+    """Every selector matches the one environment that is chosen: production's fault is not hidden by staging."""
+    return unmatched(dashboard, 'environment="$environment"')
+
+
+def unmatched(dashboard: Json, matcher: str) -> Iterator[str]:
+    """The queries with a selector that lacks a matcher."""
     for panel, target in targets(dashboard):
         selectors = re.findall(r"\b(?:[a-z]+_|quaywatch:)[a-z0-9_:]+(\{[^}]*\})?", without_words(target["expr"]))
-        if any('job=~"$job"' not in selector for selector in selectors):
+        if any(matcher not in selector for selector in selectors):
             yield f"{panel['title']}: {target['expr']}"
 
 
@@ -146,6 +157,7 @@ RULES: tuple[Rule, ...] = (
     target_promql,
     target_rate_interval,
     target_job,
+    target_environment,
     target_counter_agg,
     uneditable_dashboard,
 )
@@ -177,7 +189,8 @@ def test_a_stat_says_whose_its_value_is(dashboard: Json) -> None:
     [
         (target_rate_interval, "sum(rate(a_total[5m]))"),
         (target_job, "sum(a_b)"),
-        (target_job, 'sum(quaywatch:a:b{job=~"$job"}) / sum(a_b{environment=~"$environment"})'),
+        (target_job, 'sum(quaywatch:a:b{job=~"$job"}) / sum(a_b{environment="$environment"})'),
+        (target_environment, 'max by (target) (a_b{job=~"$job"})'),
         (target_counter_agg, "sum(a_total)"),
         (target_counter_agg, "avg_over_time(a_total[$__rate_interval])"),
         (target_promql, "sum(rate(a_total[$__rate_interval])"),
@@ -202,3 +215,10 @@ def test_all_jobs_are_all_that_is_there() -> None:
     for dashboard in rendered().values():
         (job,) = [one for one in queried(dashboard) if one["name"] == "job"]
         assert (job["label"], job["multi"], job["includeAll"], job["allValue"]) == ("Job", True, True, ".*")
+
+
+def test_one_environment_is_looked_at() -> None:
+    """Neither several nor all can be chosen, and what is checked in opens at the first that there is."""
+    for dashboard in rendered().values():
+        (environment,) = [one for one in queried(dashboard) if one["name"] == "environment"]
+        assert (environment["multi"], environment["includeAll"], environment["current"]) == (False, False, {})

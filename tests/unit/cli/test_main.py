@@ -197,7 +197,7 @@ def test_dashboards_fit_a_configuration(configuration: str, about: set[str], tmp
     assert {one["uid"] for one in made} == EVERYBODYS | about
     for one in made:
         chosen = {variable["name"]: variable["current"].get("value") for variable in one["templating"]["list"]}
-        assert chosen["environment"] == ["test"]
+        assert chosen["environment"] == "test"
         led = {link["url"].split("/")[2].split("?")[0] for link in one["links"]}
         assert led == (EVERYBODYS | about) - {one["uid"]}
 

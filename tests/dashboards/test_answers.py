@@ -1,0 +1,76 @@
+"""What panels answer, as Prometheus works it out of series that are given."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.parts.binaries import binaries
+from tests.contract.test_dashboards import panels, rendered
+
+Json = dict[str, Any]
+
+CHOSEN = {"$environment": "production", "$__range": "3h", **{f"${name}": ".*" for name in ("job", "target", "probe")}}
+"""What a reader chose at the top of a dashboard."""
+EVERY = 15
+"""Seconds between two samples, as the data source is told."""
+
+
+@dataclass
+class Store:
+    """A store with series of its own, by name, labels and values in promtool's notation; and what it is asked."""
+
+    directory: Path
+    series: list[Json] = field(default_factory=list)
+    looks: list[Json] = field(default_factory=list)
+
+    def has(self, name: str, values: str, **labels: str) -> None:
+        """Keep a series of the flow `login` of production on `erp`, unless its labels say otherwise."""
+        whole = {"environment": "production", "target": "erp", "probe": "login", "job": "agent", **labels}
+        inside = ",".join(f'{label}="{value}"' for label, value in whole.items() if value)
+        self.series.append({"series": f"{name}{{{inside}}}", "values": values})
+
+    def answers(self, expression: str, at: str, samples: Mapping[str, float]) -> None:
+        """Expect these values by their labels, and no others, at a moment."""
+        wanted = [{"labels": labels, "value": value} for labels, value in samples.items()]
+        self.looks.append({"expr": expression, "eval_time": at, "exp_samples": wanted})
+
+    def judge(self) -> None:
+        """See that it answers as expected."""
+        test = {"interval": f"{EVERY}s", "input_series": self.series, "promql_expr_test": self.looks}
+        (self.directory / "test.yml").write_text(yaml.safe_dump({"tests": [test]}))
+        argv = [str(binaries().promtool), "test", "rules", "test.yml"]
+        run = subprocess.run(argv, cwd=self.directory, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def asked(board: str, title: str) -> str:
+    """The one query of a panel, as Grafana sends it."""
+    (panel,) = [one for one in panels(rendered()[f"{board}.json"]) if one["title"] == title]
+    (target,) = panel["targets"]
+    return sent(target["expr"], target.get("interval", ""))
+
+
+def sent(expression: str, interval: str = "") -> str:
+    """The query as Grafana sends it; its window of rates is four times the interval of the query or the data source."""
+    minutes = re.fullmatch(r"(\d+)m", interval)
+    window = 4 * (60 * int(minutes[1]) if minutes else EVERY)
+    for variable, value in {**CHOSEN, "$__rate_interval": f"{window}s"}.items():
+        expression = expression.replace(variable, value)
+    return expression
+
+
+def test_what_is_down_here_is_not_hidden_by_what_is_up_elsewhere(tmp_path: Path) -> None:
+    """A flow that fails in production is a NO, although the same flow of a target of that name works in staging."""
+    store = Store(tmp_path)
+    store.has("quaywatch_probe_success", "0x20")
+    store.has("quaywatch_probe_success", "1x20", environment="staging")
+    works = asked("quaywatch-can-we-ship", "Does each flow work now?")
+    store.answers(works, "5m", {'{target="erp", probe="login"}': 0})
+    store.judge()
