@@ -11,7 +11,7 @@ from itertools import pairwise
 from .objectives import FlowObjective, Objectives, Paging
 from .patterns import regex
 from .rule import Board, Role, Rule, Service, Severity
-from .texts import DOWN, EVERYWHERE_CAUSE, FLOW_CAUSE, MOST_FAILED_STEP, ROOT_BLOCKER
+from .texts import DOWN, EVERYWHERE_CAUSE, FLOW_CAUSE, FOUND, MOST_FAILED_STEP, ROOT_BLOCKER
 
 DEFAULT_INTERVALS = (30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0)
 """Seconds between a flow's runs for which rules are made when no configuration is known."""
@@ -124,7 +124,7 @@ def _failing(promise: Promise, pages: Paging) -> Rule:
         selects=("environment", "target", "probe"),
         summary="{{ $labels.probe }} fails on {{ $labels.target }}",
         description=f"About {{{{ printf `%.0f` $value }}}} of the last {pages.runs} runs of {{{{ $labels.probe }}}} on"
-        f" {{{{ $labels.target }}}} failed: users cannot do this either.{MOST_FAILED_STEP}{DOWN}{ROOT_BLOCKER}"
+        f" {{{{ $labels.target }}}} failed: users cannot do this either.{MOST_FAILED_STEP}{FOUND}{DOWN}{ROOT_BLOCKER}"
         " See the last run, step by step, on the agent's status page.",
         cause=FLOW_CAUSE,
     )

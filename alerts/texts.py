@@ -10,23 +10,38 @@ MOST_FAILED_STEP = (
 )
 ROOT_BLOCKER = (
     "{{ range query (printf `topk(1, max by (database, pid, state) ("
-    '<postgresql.lock.root_blocker.held_up>{environment=%q, pid!="other"}))` $labels.environment) }}'
-    " Likely cause: process {{ .Labels.pid }} of database {{ .Labels.database }} ({{ .Labels.state }}"
+    '<postgresql.lock.root_blocker.held_up>{environment=%q, pid!="other"})'
+    " and max by (database, pid, state) (<postgresql.lock.root_blocker.age>{environment=%q}) > 5)`"
+    " $labels.environment $labels.environment) }}"
+    " Also in this environment: process {{ .Labels.pid }} of database {{ .Labels.database }} ({{ .Labels.state }}"
     "{{ range query (printf `max(<postgresql.lock.root_blocker.age>{environment=%q, database=%q, pid=%q})`"
-    " $labels.environment .Labels.database .Labels.pid) }} for {{ humanizeDuration .Value }}{{ end }});"
-    " sessions that wait for it: {{ .Value }}.{{ end }}"
+    " $labels.environment .Labels.database .Labels.pid) }} for {{ humanizeDuration .Value }}{{ end }})"
+    " holds others up; sessions that wait for it: {{ .Value }}.{{ end }}"
 )
+"""Whoever holds most sessions up, and not for a moment only. It may be another tenant's: no cause that was found."""
 DOWN = (
-    "{{ range query (printf `max by (target, kind) (<quaywatch.target.up>{environment=%q}) == 0`"
-    " $labels.environment) }} Likely cause: {{ .Labels.kind }} {{ .Labels.target }} does not answer.{{ end }}"
+    "{{ range query (printf `max by (target, kind) (<quaywatch.target.up>{environment=%q, target=%q}) == 0`"
+    " $labels.environment $labels.target) }} {{ .Labels.kind }} {{ .Labels.target }} does not answer.{{ end }}"
+    "{{ with query (printf `max by (target, kind) (<quaywatch.target.up>{environment=%q, target!=%q}) == 0`"
+    " $labels.environment $labels.target) }} Also in this environment:{{ range . }}"
+    " {{ .Labels.kind }} {{ .Labels.target }} does not answer.{{ end }}{{ end }}"
+)
+"""What does not answer: the alert's own target, then others, which may have been so for weeks."""
+_FOUND_MOST = (
+    "query (printf `topk(1, sum by (cause, step) (increase("
+    "<quaywatch.probe.causes>{environment=%q, target=%q, probe=%q}[10m])) > 0)`"
+    " $labels.environment $labels.target $labels.probe)"
 )
 FLOW_CAUSE = (
-    "{{ with query (printf `topk(1, sum by (cause, step) (increase("
-    "<quaywatch.probe.causes>{environment=%q, target=%q, probe=%q}[10m])) > 0)`"
-    " $labels.environment $labels.target $labels.probe) }}"
+    f"{{{{ with {_FOUND_MOST} }}}}"
     "{{ range . }}{{ .Labels.cause }} at step {{ .Labels.step }}{{ end }}{{ else }}not known{{ end }}"
 )
 """What the agent found while the step was slow or failing: of the last ten minutes, what it found most."""
+FOUND = (
+    f"{{{{ range {_FOUND_MOST} }}}}"
+    " Likely cause: {{ .Labels.cause }} at step {{ .Labels.step }}, as found while it failed.{{ end }}"
+)
+"""The same as a sentence; none if nothing was found."""
 EVERYWHERE_CAUSE = (
     "{{ with query (printf `topk(1, sum by (cause) (increase("
     "<quaywatch.probe.causes>{environment=%q, probe=%q}[10m])) > 0)` $labels.environment $labels.probe) }}"
