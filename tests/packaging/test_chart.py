@@ -182,18 +182,51 @@ def test_egress_is_to_what_is_configured() -> None:
         ("10.0.0.5/32", 6432),  # erp-db
         ("10.1.0.0/16", 443),  # backups, whose address is a variable
         ("10.2.0.0/16", 9000),  # extraEgress
-        ("169.254.20.10/32", 53),
-        ("169.254.20.10/32", 53),
         ("any", 443),  # edge
         ("any", 443),  # telemetry.otlp
         ("any", 6379),  # cache
         ("fd00::5/128", 5432),  # erp-db-ipv6
+        ("openshift-dns", 5353),
+        ("openshift-dns", 5353),
     ]
     (policy,) = [item["spec"] for item in example("browser") if item["kind"] == "NetworkPolicy"]
     peers = {peer for peer, _ in opened(policy)}
     assert peers == {"kube-system", "any", "erp", "ingress", "observability"}
     (policy,) = [item["spec"] for item in example("deployment") if item["kind"] == "NetworkPolicy"]
     assert {port for peer, port in opened(policy) if peer == "own"} == {5432, 6379, 8069}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "gets"),
+    [
+        ("http://collector.watch.svc:4318", [("watch", 4318)]),
+        ("collector.watch.svc:4317", [("watch", 4317)]),
+        ("https://otlp.example.com", [("any", 443)]),
+        ("", []),
+    ],
+)
+def test_telemetry_that_a_variable_leads_elsewhere_gets_through(
+    endpoint: str, gets: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    """Where the configuration names no endpoint, the variables that the agent honours then have their rules."""
+    values = values_of(CHART / "examples/deployment/values.yaml")
+    del values["config"]["telemetry"]
+    without = list(opened(policy_of(render(tmp_path, values))))
+    values["extraEnv"] = [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": endpoint}]
+    assert list(opened(policy_of(render(tmp_path, values)))) == [*without, *gets]
+
+
+def test_telemetry_goes_where_the_configuration_says(tmp_path: Path) -> None:
+    """An endpoint there wins over a variable, as it does in the agent, so that the variable's address stays closed."""
+    values = values_of(CHART / "examples/deployment/values.yaml")
+    values["extraEnv"] = [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector.watch.svc:4318"}]
+    assert policy_of(render(tmp_path, values)) == policy_of(example("deployment"))
+
+
+def policy_of(manifest: list[Manifest]) -> Manifest:
+    """What the agents may connect to."""
+    spec: Manifest = only("NetworkPolicy", manifest)["spec"]
+    return spec
 
 
 def opened(policy: Manifest) -> Iterator[tuple[str, int]]:

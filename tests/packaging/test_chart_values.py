@@ -106,6 +106,7 @@ def test_the_schema_takes_references(key: str, value: Any) -> None:
         ("networkPolicy.destinations", {"erp": {"from": []}}),
         ("networkPolicy.destinations", {"erp": {"ports": [0]}}),
         ("networkPolicy.dns", [{}]),
+        ("networkPolicy.dnsPorts", []),
         ("networkPolicy.discovered.to", []),
         ("service.port", 70000),
         ("serviceMonitor.interval", "often"),
@@ -118,6 +119,10 @@ def test_the_schema_refuses_what_is_wrong(key: str, value: Any) -> None:
     """Unknown keys, wrong types, loopback addresses and secrets in the clear are refused."""
     wrong = merged(USUAL, LEAST, set_at(key, value))
     assert list(schema().iter_errors(wrong))
+
+
+NO_ENDPOINT = ("config.telemetry.otlp.endpoint=null", "extraEnv[0].name=OTEL_EXPORTER_OTLP_ENDPOINT")
+"""None in the configuration, so that this variable counts."""
 
 
 def refusal(*settings: str) -> str:
@@ -139,6 +144,8 @@ def refusal(*settings: str) -> str:
         (("serviceMonitor.enabled=true", "podMonitor.enabled=true"), "choose one"),
         (("mode=sidecar", "podMonitor.enabled=true"), "sidecar.podLabels"),
         (("config.targets.erp.url=${env:ERP}",), "give networkPolicy.destinations.erp.to"),
+        ((*NO_ENDPOINT, "extraEnv[0].value=http://$(NODE):4317"), "give networkPolicy.destinations.telemetry.otlp.to"),
+        ((*NO_ENDPOINT, "extraEnv[0].valueFrom.secretKeyRef.name=x"), "networkPolicy.destinations.telemetry.otlp.to"),
     ],
 )
 def test_helm_says_what_is_wrong(settings: tuple[str, ...], told: str) -> None:
@@ -187,6 +194,7 @@ _OTHER: Mapping[str, Any] = {
     "podDisruptionBudget.maxUnavailable": 2,
     "networkPolicy.destinations": {"erp": {"ports": [2]}},
     "networkPolicy.dns": _PEERS,
+    "networkPolicy.dnsPorts": [5353],
     "networkPolicy.apiServer.to": _PEERS,
     "networkPolicy.apiServer.ports": [1],
     "networkPolicy.discovered.to": _PEERS,

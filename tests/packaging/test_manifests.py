@@ -188,6 +188,13 @@ def test_agents_reach_what_is_configured_and_nothing_else(name: str) -> None:
     assert set(allowed(rest)) == set(configured(config_of(name)))
 
 
+def test_the_api_server_is_one_address_when_you_say_so(all_of_it: list[Manifest]) -> None:
+    """The patch of the documentation narrows the one rule that is open to any address, and no other."""
+    before, after = (only("NetworkPolicy", found)["spec"]["egress"] for found in (overlay("deployment"), all_of_it))
+    assert [index for index, rule in enumerate(before) if "to" not in rule] == [1]
+    assert after == [before[0], {**before[1], "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}, *before[2:]]
+
+
 def allowed(egress: list[Manifest]) -> Iterator[tuple[str, int]]:
     """Namespace and port of everything that rules let through."""
     for rule in egress:

@@ -43,6 +43,19 @@
 {{- include "quaywatch.egressRule" (dict "root" .root "name" .name "host" $url.hostname "port" $port) }}
 {{- end }}
 
+{{/* Where telemetry goes: what the configuration says, or else the variables that give way to it. gRPC needs no scheme. */}}
+{{- define "quaywatch.otlpEndpoints" -}}
+{{- $endpoint := (default dict (include "quaywatch.config" . | fromYaml).telemetry.otlp).endpoint }}
+{{- $urls := compact (list $endpoint) }}
+{{- range ternary (list) .Values.extraEnv (not (empty $endpoint)) }}
+{{- if regexMatch "^OTEL_EXPORTER_OTLP_((METRICS|TRACES|LOGS)_)?ENDPOINT$" .name }}
+{{- $url := hasKey . "value" | ternary .value "$" }}
+{{- $urls = append $urls (ternary $url (printf "http://%s" $url) (regexMatch "^$|[$]|://" $url)) }}
+{{- end }}
+{{- end }}
+{{- $urls | compact | uniq | toYaml }}
+{{- end }}
+
 {{/* The rules for everything that the configuration names. */}}
 {{- define "quaywatch.egress" -}}
 {{- $config := include "quaywatch.config" . | fromYaml }}
@@ -58,7 +71,7 @@
 {{- include "quaywatch.egressUrl" (merge (dict "url" .) $it) }}
 {{- end }}
 {{- end }}
-{{- with (default dict $config.telemetry.otlp).endpoint }}
+{{- range include "quaywatch.otlpEndpoints" . | fromYamlArray }}
 {{- include "quaywatch.egressUrl" (dict "root" $ "name" "telemetry.otlp" "url" .) }}
 {{- end }}
 {{- $browser := default dict $config.browser }}
