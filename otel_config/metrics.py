@@ -9,7 +9,7 @@ from quaywatch.contract import Meter, Series, Snapshot
 
 from .encoding import Encoder
 from .http_transport import HttpTransport
-from .log import log
+from .own_log import log
 from .queue import BatchQueue
 from .resource import of_metrics
 from .sender import MetricSender

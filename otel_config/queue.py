@@ -14,7 +14,7 @@ from quaywatch.contract import Meter
 
 from .catalogue import EXPORT_BATCHES, EXPORT_POINTS, QUEUE_AGE, QUEUE_SIZE
 from .encoding import Batch
-from .log import Once, log
+from .own_log import Once, log
 from .spool import Spool, Stored
 
 QUEUE_BYTES: Final = 64 * 2**20

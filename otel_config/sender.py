@@ -11,8 +11,8 @@ from quaywatch.clock import Clock
 from quaywatch.contract import Meter
 
 from .catalogue import EXPORT_BATCHES, EXPORT_POINTS, LAST_SUCCESS
-from .log import Once, log
 from .outcome import DOUBTFUL_TRIES, Failed, Failure, Outcome, Sent
+from .own_log import Once, log
 from .queue import BatchQueue, Waiting
 from .transport import Transport
 

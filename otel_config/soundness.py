@@ -7,7 +7,7 @@ from typing import Any, Final
 from quaywatch.contract import Attributes, Distribution, Kind, Meter, Metric, Value
 
 from .catalogue import EXPORT_POINTS
-from .log import Once, log
+from .own_log import Once, log
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGERS: Final = range(-(2**63), 2**63)

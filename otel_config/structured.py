@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from opentelemetry import trace
 
-from .log import COMPONENT
+from .own_log import COMPONENT
 
 Event = MutableMapping[str, Any]
 Ship = Callable[[Mapping[str, Any]], None]

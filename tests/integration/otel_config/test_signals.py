@@ -13,7 +13,7 @@ import pytest
 import structlog
 from opentelemetry import trace
 
-from otel_config.log import log as own_log
+from otel_config.own_log import log as own_log
 from otel_config.settings import OtlpSettings, Protocol, SignalSettings
 from otel_config.spool import Spool
 from otel_config.structured import shipping

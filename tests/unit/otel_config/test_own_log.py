@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_config.log import Once
+from otel_config.own_log import Once
 
 
 def test_a_message_is_new_once() -> None:
