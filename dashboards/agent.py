@@ -14,7 +14,7 @@ from .parts import (
     graph,
     now,
     over_time,
-    rate,
+    rates,
     red_above,
     red_below,
     stat,
@@ -99,7 +99,7 @@ def _reading() -> tuple[Panel, ...]:
             title="How many turns were left out?",
             description="Turns a minute that were left out because the one before was still running.",
             unit="cpm",
-            queries=over_time(rate("quaywatch.schedule.missed", "target", HERE, times="60 * "), "{{target}}"),
+            queries=rates("quaywatch.schedule.missed", "target", HERE, times="60 * "),
         ),
         table(
             title="Why do readings fail?",
@@ -194,7 +194,7 @@ def _discovery() -> tuple[Panel, ...]:
             width=9,
             unit="short",
             empty="no discovery is configured, or the API server has not answered yet",
-            queries=over_time(rate("quaywatch.discovery.lists", "cause", PLACE, times="3600 * "), "{{cause}}"),
+            queries=rates("quaywatch.discovery.lists", "cause", PLACE, times="3600 * "),
         ),
     )
 
@@ -205,9 +205,7 @@ def _delivering() -> tuple[Panel, ...]:
             title="What becomes of the batches?",
             description="Batches a minute, by signal and outcome.",
             unit="cpm",
-            queries=over_time(
-                rate("quaywatch.export.batches", "signal, outcome", PLACE, times="60 * "), "{{signal}} {{outcome}}"
-            ),
+            queries=rates("quaywatch.export.batches", "signal, outcome", PLACE, times="60 * "),
         ),
         narrow(
             title="How much waits to be sent?",
@@ -218,7 +216,7 @@ def _delivering() -> tuple[Panel, ...]:
             title="How many points are sent?",
             description="Metric points a second, by what became of them.",
             unit="cps",
-            queries=over_time(rate("quaywatch.export.points", "outcome", PLACE), "{{outcome}}"),
+            queries=rates("quaywatch.export.points", "outcome", PLACE),
         ),
         narrow(
             title="How many series are read?",

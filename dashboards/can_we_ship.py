@@ -16,7 +16,7 @@ from .parts import (
     now,
     over_time,
     quantile,
-    rate,
+    rates,
     red_above,
     stat,
     yes_or_no,
@@ -35,7 +35,7 @@ def can_we_ship(levels: Levels) -> Dashboard:
             ("Can we ship?", _flows()),
             ("What the business does", _business()),
             ("How the flows run", _runs()),
-            ("What is in the way", _causes(levels)),
+            ("What is in the way", (*_held_up(levels), *_overloaded(levels))),
         ),
     )
 
@@ -114,9 +114,7 @@ def _runs() -> tuple[Panel, ...]:
             description="Runs a minute by outcome. Invalid runs are the agent's own fault and never burn the SLO.",
             unit="cpm",
             stacked=True,
-            queries=over_time(
-                rate("quaywatch.probe.runs", "probe, outcome", FLOW, times="60 * "), "{{probe}} {{outcome}}"
-            ),
+            queries=rates("quaywatch.probe.runs", "probe, outcome", FLOW, times="60 * "),
         ),
         graph(
             title="Which step takes the time?",
@@ -137,7 +135,7 @@ def _runs() -> tuple[Panel, ...]:
     )
 
 
-def _causes(levels: Levels) -> tuple[Panel, ...]:
+def _held_up(levels: Levels) -> tuple[Panel, ...]:
     return (
         stat(
             title="What was to blame?",
@@ -169,6 +167,11 @@ def _causes(levels: Levels) -> tuple[Panel, ...]:
                 "{{target}} {{standby}}",
             ),
         ),
+    )
+
+
+def _overloaded(levels: Levels) -> tuple[Panel, ...]:
+    return (
         graph(
             title="How long do jobs wait?",
             description="Age of the oldest job that is due and still pending, by channel.",

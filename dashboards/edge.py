@@ -16,7 +16,7 @@ from .parts import (
     now,
     over_time,
     quantile,
-    rate,
+    rates,
     red_above,
     red_below,
     stat,
@@ -92,10 +92,7 @@ def _entry_points(levels: Levels) -> tuple[Panel, ...]:
             description="Requests a second, by class of their answer.",
             unit="reqps",
             stacked=True,
-            queries=over_time(
-                rate(REQUESTS, "entrypoint, code_class", HERE),
-                "{{entrypoint}} {{code_class}}",
-            ),
+            queries=rates(REQUESTS, "entrypoint, code_class", HERE),
         ),
         graph(
             title="How long do requests take?",
@@ -122,9 +119,7 @@ def _services() -> tuple[Panel, ...]:
             title="How many requests does each service take?",
             description="Requests a second, by class of their answer.",
             unit="reqps",
-            queries=over_time(
-                rate("traefik.service.requests", "service, code_class", HERE), "{{service}} {{code_class}}"
-            ),
+            queries=rates("traefik.service.requests", "service, code_class", HERE),
         ),
         narrow(
             title="How long does each service take?",

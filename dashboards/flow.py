@@ -21,6 +21,7 @@ from .parts import (
     over_time,
     quantile,
     rate,
+    rates,
     red_above,
     red_below,
     share,
@@ -219,7 +220,7 @@ def _why() -> tuple[Panel, ...]:
             unit="cpm",
             width=12,
             stacked=True,
-            queries=over_time(rate(RUNS, "probe, outcome", FLOW, times="60 * "), "{{probe}} {{outcome}}"),
+            queries=rates(RUNS, "probe, outcome", FLOW, times="60 * "),
         ),
         graph(
             title="Are runs repeated?",

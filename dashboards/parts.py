@@ -74,6 +74,11 @@ def rate(metric: str, by: str, matchers: str, *, times: str = "") -> str:
     return f"{times}sum by ({by}) (rate(<{metric}>{{{matchers}}}[$__rate_interval]))"
 
 
+def rates(metric: str, by: str, matchers: str, *, times: str = "") -> tuple[Query, ...]:
+    """The one query for what a counter adds per second over time, by some labels, which name each line."""
+    return over_time(rate(metric, by, matchers, times=times), " ".join(f"{{{{{label}}}}}" for label in by.split(", ")))
+
+
 def mean(metric: str, by: str, matchers: str) -> str:
     """PromQL for the mean of a histogram's values, by some labels."""
     total, number = (
@@ -82,10 +87,10 @@ def mean(metric: str, by: str, matchers: str) -> str:
     return f"{total} / {number}"
 
 
-def quantile(quantile: float, metric: str, by: str, matchers: str) -> str:
-    """PromQL for a quantile of a histogram, by some labels."""
+def quantile(part: float, metric: str, by: str, matchers: str) -> str:
+    """PromQL for a quantile of a histogram, by some labels; ``part`` is from 0 to 1."""
     buckets = f"sum by ({by}, le) (rate(<{metric}>_bucket{{{matchers}}}[$__rate_interval]))"
-    return f"histogram_quantile({quantile}, {buckets})"
+    return f"histogram_quantile({part}, {buckets})"
 
 
 def share(part: str, whole: str) -> str:
@@ -97,6 +102,12 @@ def connections_taken() -> str:
     """PromQL for the part of each server's usable connections that are taken."""
     used, usable = (f"max by (target) (<postgresql.connection.{name}>{{{HERE}}})" for name in ("used", "usable"))
     return share(used, usable)
+
+
+def found_in_memory() -> str:
+    """PromQL for the part of each database's blocks that were found in PostgreSQL's own buffers."""
+    hit, read = (rate(f"postgresql.blocks.{name}", "database", TENANT) for name in ("hit", "read"))
+    return share(hit, f"({hit} + {read})")
 
 
 stat = partial(Panel, kind="stat", height=5)

@@ -14,12 +14,12 @@ from .parts import (
     SERVER,
     TENANT,
     connections_taken,
+    found_in_memory,
     graph,
     now,
     over_time,
-    rate,
+    rates,
     red_above,
-    share,
     stat,
     table,
     yes_or_no,
@@ -41,7 +41,7 @@ def postgresql(levels: Levels) -> Dashboard:
             ("Locks", _locks(levels)),
             ("Transactions", _transactions(levels)),
             ("Connections and memory", _connections()),
-            ("Limits that come slowly", _slow_limits(levels)),
+            ("Limits that come slowly", (*_ids_and_log(levels), *_sizes_and_upkeep())),
         ),
     )
 
@@ -124,13 +124,13 @@ def _transactions(levels: Levels) -> tuple[Panel, ...]:
             title="How many transactions are done?",
             description="Commits a second, by database.",
             unit="cps",
-            queries=over_time(rate("postgresql.transaction.commits", "database", TENANT), "{{database}}"),
+            queries=rates("postgresql.transaction.commits", "database", TENANT),
         ),
         narrow(
             title="How many are rolled back?",
             description="Rollbacks a second, by database; Odoo's retries show here.",
             unit="cps",
-            queries=over_time(rate("postgresql.transaction.rollbacks", "database", TENANT), "{{database}}"),
+            queries=rates("postgresql.transaction.rollbacks", "database", TENANT),
         ),
         narrow(
             title="How old is the oldest transaction?",
@@ -146,13 +146,12 @@ def _transactions(levels: Levels) -> tuple[Panel, ...]:
             title="Are there deadlocks?",
             description="Deadlocks a minute, by database.",
             unit="cpm",
-            queries=over_time(rate("postgresql.deadlocks", "database", TENANT, times="60 * "), "{{database}}"),
+            queries=rates("postgresql.deadlocks", "database", TENANT, times="60 * "),
         ),
     )
 
 
 def _connections() -> tuple[Panel, ...]:
-    hit, read = (rate(f"postgresql.blocks.{name}", "database", TENANT) for name in ("hit", "read"))
     return (
         graph(
             title="Who has the connections?",
@@ -166,18 +165,18 @@ def _connections() -> tuple[Panel, ...]:
             title="How much is found in memory?",
             description="Part of the blocks that were found in PostgreSQL's own buffers.",
             unit="percentunit",
-            queries=over_time(share(hit, f"({hit} + {read})"), "{{database}}"),
+            queries=over_time(found_in_memory(), "{{database}}"),
         ),
         graph(
             title="How much goes to temporary files?",
             description="Bytes a second that queries wrote to temporary files, once these are gone.",
             unit="Bps",
-            queries=over_time(rate("postgresql.temp.io", "database", TENANT), "{{database}}"),
+            queries=rates("postgresql.temp.io", "database", TENANT),
         ),
     )
 
 
-def _slow_limits(levels: Levels) -> tuple[Panel, ...]:
+def _ids_and_log(levels: Levels) -> tuple[Panel, ...]:
     return (
         narrow(
             title="How much of the ids is used up?",
@@ -198,10 +197,13 @@ def _slow_limits(levels: Levels) -> tuple[Panel, ...]:
             description="Checkpoints a minute: as planned (timed), or because max_wal_size was reached (requested).",
             unit="cpm",
             stacked=True,
-            queries=over_time(
-                rate("postgresql.checkpoint.count", "target, trigger", HERE, times="60 * "), "{{target}} {{trigger}}"
-            ),
+            queries=rates("postgresql.checkpoint.count", "target, trigger", HERE, times="60 * "),
         ),
+    )
+
+
+def _sizes_and_upkeep() -> tuple[Panel, ...]:
+    return (
         narrow(
             title="How large are the databases?",
             description="Estimated from the last vacuum or analyze of each relation.",

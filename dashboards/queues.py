@@ -35,8 +35,8 @@ def queues(levels: Levels) -> Dashboard:
         variables=(*COMMON, SERVER, DATABASE),
         rows=(
             ("Does anything stand still?", _still(levels)),
-            ("Jobs", _jobs(levels)),
-            ("Crons", _crons(levels)),
+            ("Jobs", (*_jobs_left(levels), *_jobs_done())),
+            ("Crons", (*_crons_late(levels), *_crons_off())),
             ("Mail and documents", _messages(levels)),
             ("Orders and transfers", _orders(levels)),
         ),
@@ -80,7 +80,7 @@ def _still(levels: Levels) -> tuple[Panel, ...]:
     )
 
 
-def _jobs(levels: Levels) -> tuple[Panel, ...]:
+def _jobs_left(levels: Levels) -> tuple[Panel, ...]:
     return (
         graph(
             title="How deep are the queues?",
@@ -111,6 +111,11 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
                 f"max by (database, channel) (<odoo.queue.oldest.age>{{{TENANT}}})", "{{database}} {{channel}}"
             ),
         ),
+    )
+
+
+def _jobs_done() -> tuple[Panel, ...]:
+    return (
         narrow(
             title="How many jobs are done?",
             description="Jobs done within the last five minutes, by channel.",
@@ -142,7 +147,7 @@ def _jobs(levels: Levels) -> tuple[Panel, ...]:
     )
 
 
-def _crons(levels: Levels) -> tuple[Panel, ...]:
+def _crons_late(levels: Levels) -> tuple[Panel, ...]:
     return (
         graph(
             title="How late are the crons?",
@@ -167,6 +172,11 @@ def _crons(levels: Levels) -> tuple[Panel, ...]:
             description="Rises when all of a database's scheduled actions stand still.",
             queries=over_time(f"max by (database) (<odoo.cron.last_run.age>{{{TENANT}}})", "{{database}}"),
         ),
+    )
+
+
+def _crons_off() -> tuple[Panel, ...]:
+    return (
         narrow(
             title="Which databases skip their crons?",
             description="1 while Odoo runs no cron of a database since modules wait to be installed or upgraded.",

@@ -14,6 +14,7 @@ from .parts import (
     now,
     over_time,
     rate,
+    rates,
     red_above,
     share,
     stat,
@@ -110,7 +111,7 @@ def _work() -> tuple[Panel, ...]:
             title="How much is it asked?",
             description="Commands a second.",
             unit="ops",
-            queries=over_time(rate("redis.commands.processed", "target", HERE), "{{target}}"),
+            queries=rates("redis.commands.processed", "target", HERE),
         ),
         narrow(
             title="How much of it is found?",
@@ -124,7 +125,7 @@ def _work() -> tuple[Panel, ...]:
             title="How busy is the main thread?",
             description="Processor time a second; at 100 % commands queue up.",
             unit="percentunit",
-            queries=over_time(rate("redis.cpu.time", "target, state", HERE), "{{target}} {{state}}"),
+            queries=rates("redis.cpu.time", "target, state", HERE),
         ),
         narrow(
             title="Which commands take the time?",
@@ -149,13 +150,13 @@ def _clients() -> tuple[Panel, ...]:
             title="Are clients turned away?",
             description="Connections a minute that were refused since there were too many.",
             unit="cpm",
-            queries=over_time(rate("redis.connections.rejected", "target", HERE, times="60 * "), "{{target}}"),
+            queries=rates("redis.connections.rejected", "target", HERE, times="60 * "),
         ),
         narrow(
             title="How many commands end in an error?",
             description="Commands a second that were answered with an error.",
             unit="cps",
-            queries=over_time(rate("redis.replies.error", "target", HERE), "{{target}}"),
+            queries=rates("redis.replies.error", "target", HERE),
         ),
         narrow(
             title="What would a crash lose?",

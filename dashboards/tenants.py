@@ -14,12 +14,13 @@ from .parts import (
     SERVER,
     TENANT,
     connections_taken,
+    found_in_memory,
     graph,
     now,
     over_time,
     rate,
+    rates,
     red_above,
-    share,
     stat,
     table,
 )
@@ -31,6 +32,8 @@ THIS_ALONE = Lead(
     "&var-target=${__data.fields.target}&var-database=${__data.fields.database}",
 )
 ranked = partial(table, width=8, height=8, leads=(THIS_ALONE,))
+TENANTS = "target, database"
+"""The labels that tell one tenant from all others."""
 MOST = 10
 """How many tenants a ranking shows."""
 
@@ -45,7 +48,7 @@ def tenants(levels: Levels) -> Dashboard:
         variables=(*COMMON, SERVER, DATABASE),
         rows=(
             ("Is there a noisy neighbour?", _now(levels)),
-            ("The noisy ones, ranked", _ranked(levels)),
+            ("The noisy ones, ranked", (*_busiest(), *_largest(), _in_error(levels))),
             ("The tenant that is chosen", _chosen(levels)),
         ),
     )
@@ -56,8 +59,8 @@ def _active(by: str, matchers: str) -> str:
 
 
 def _now(levels: Levels) -> tuple[Panel, ...]:
-    of_all = f"{_active('target, database', HERE)} / on (target) group_left () ({_active('target', HERE)} > 0)"
-    commits = (rate("postgresql.transaction.commits", by, HERE) for by in ("target, database", "target"))
+    of_all = f"{_active(TENANTS, HERE)} / on (target) group_left () ({_active('target', HERE)} > 0)"
+    commits = (rate("postgresql.transaction.commits", by, HERE) for by in (TENANTS, "target"))
     each, every = commits
     return (
         stat(
@@ -98,78 +101,84 @@ def _top(expression: str) -> str:
     return f"topk({MOST}, {expression})"
 
 
-def _ranked(levels: Levels) -> tuple[Panel, ...]:
-    by = "target, database"
-    errors, requests = (
-        f"sum by (target, router, host) (rate(<traefik.router.requests>{{{PLACE}{only}}}[$__rate_interval]))"
-        for only in (', code_class="5xx"', "")
-    )
+def _busiest() -> tuple[Panel, ...]:
     return (
         ranked(
             title="Who commits most?",
             description="Transactions a second.",
             unit="cps",
-            queries=now(_top(rate("postgresql.transaction.commits", by, HERE))),
+            queries=now(_top(rate("postgresql.transaction.commits", TENANTS, HERE))),
         ),
         ranked(
             title="Who reads most from disk?",
             description="Blocks a second that were not in PostgreSQL's buffers.",
             unit="cps",
-            queries=now(_top(rate("postgresql.blocks.read", by, HERE))),
+            queries=now(_top(rate("postgresql.blocks.read", TENANTS, HERE))),
         ),
         ranked(
             title="Who has most sessions?",
             description="Sessions of clients, whatever their state.",
             unit="short",
-            queries=now(_top(f"sum by ({by}) (<postgresql.session.open>{{{HERE}}})")),
+            queries=now(_top(f"sum by ({TENANTS}) (<postgresql.session.open>{{{HERE}}})")),
         ),
+    )
+
+
+def _largest() -> tuple[Panel, ...]:
+    return (
         ranked(
             title="Who is largest?",
             description="Estimated size of the database.",
             unit="bytes",
-            queries=now(_top(f"sum by ({by}) (<postgresql.database.size.estimate>{{{HERE}}})")),
+            queries=now(_top(f"sum by ({TENANTS}) (<postgresql.database.size.estimate>{{{HERE}}})")),
         ),
         ranked(
             title="Who has most jobs?",
             description="Jobs of Odoo that are neither done nor cancelled.",
             unit="short",
             empty="no database has a job queue",
-            queries=now(_top(f"sum by ({by}) (<odoo.queue.live>{{{HERE}}})")),
+            queries=now(_top(f"sum by ({TENANTS}) (<odoo.queue.live>{{{HERE}}})")),
         ),
         ranked(
             title="Who writes most temporary files?",
             description="Bytes a second.",
             unit="Bps",
-            queries=now(_top(rate("postgresql.temp.io", by, HERE))),
-        ),
-        table(
-            title="Whose users get errors?",
-            description="Part of the requests that end in a server's error, by the router and hosts at the edge, if the"
-            " edge counts by router.",
-            width=24,
-            height=5,
-            unit="percentunit",
-            steps=red_above(levels.tenant_errors),
-            empty="no edge counts by router",
-            queries=now(_top(f"({errors} or 0 * {requests}) / ({requests} > 0)")),
+            queries=now(_top(rate("postgresql.temp.io", TENANTS, HERE))),
         ),
     )
 
 
+def _in_error(levels: Levels) -> Panel:
+    errors, requests = (
+        f"sum by (target, router, host) (rate(<traefik.router.requests>{{{PLACE}{only}}}[$__rate_interval]))"
+        for only in (', code_class="5xx"', "")
+    )
+    return table(
+        title="Whose users get errors?",
+        description="Part of the requests that end in a server's error, by the router and hosts at the edge, if the"
+        " edge counts by router.",
+        width=24,
+        height=5,
+        unit="percentunit",
+        steps=red_above(levels.tenant_errors),
+        empty="no edge counts by router",
+        queries=now(_top(f"({errors} or 0 * {requests}) / ({requests} > 0)")),
+    )
+
+
 def _chosen(levels: Levels) -> tuple[Panel, ...]:
-    hit, read = (rate(f"postgresql.blocks.{name}", "database", TENANT) for name in ("hit", "read"))
     return (
         narrow(
             title="How much does the tenant do?",
             description="Commits a second.",
             unit="cps",
-            queries=over_time(rate("postgresql.transaction.commits", "database", TENANT), "{{database}}"),
+            queries=rates("postgresql.transaction.commits", "database", TENANT),
         ),
         narrow(
             title="How much of what it reads is in memory?",
             description="Part of the blocks that were found in PostgreSQL's own buffers.",
             unit="percentunit",
-            queries=over_time(share(hit, f"({hit} + {read})"), "{{database}}"),
+            queries=over_time(found_in_memory(), "{{database}}"),
         ),
         narrow(
             title="Does it wait for locks?",
