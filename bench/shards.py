@@ -33,6 +33,7 @@ ROOT: Final = Path(__file__).parents[1]
 NAMES: Final = ("anna", "bert", "cleo")
 TTL: Final = 4.5
 _STARTS_WITHIN: Final = 90.0
+_RESUMES_WITHIN: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class Outcome:
         shares: how many targets each agent read before the kill.
         shared: targets that more than one agent read, before the kill or after it.
         gaps: seconds between two readings of a target before the kill, the shortest and the longest.
+        closest: the fewest seconds between a target's reading and the one after the next, before the kill.
+        pace: how often a target was read in an interval before the kill, in the mean of all.
         moved: targets of agents that live that changed hands.
         resumed: for each target of the killed agent the seconds from the kill to its next reading.
     """
@@ -97,12 +100,14 @@ class Outcome:
     shares: Mapping[str, int]
     shared: tuple[str, ...]
     gaps: tuple[float, float]
+    closest: float
+    pace: float
     moved: tuple[str, ...]
     resumed: Mapping[str, float]
 
 
 async def trial(keeper: Mapping[str, Any], *, targets: int, every: float) -> Outcome:
-    """Start three agents, look on for two intervals once they settled, kill one, and look on for two more."""
+    """Start three agents, look on for two intervals, kill one, and look on until others have its targets."""
     async with Ledger().open() as ledger:
         settings = {"keeper": dict(keeper), "ledger": ledger.url, "targets": targets, "every": every, "ttl": TTL}
         with ExitStack() as stack:
@@ -113,7 +118,8 @@ async def trial(keeper: Mapping[str, Any], *, targets: int, every: float) -> Out
             killed_at, killed = time.monotonic(), NAMES[0]
             agents[killed].kill()
             await asyncio.sleep(2 * every)
-        return _judged(ledger, settled, killed, killed_at)
+            await _resumed(ledger, targets, killed_at, killed)
+        return _judged(ledger, targets, every, settled, killed, killed_at)
 
 
 @contextmanager
@@ -140,21 +146,33 @@ async def _settled(ledger: Ledger, targets: int, every: float, logs: Path) -> fl
     raise TimeoutError(f"{targets} targets are not shared by three within {_STARTS_WITHIN:g} s:\n{_ends(logs)}")
 
 
+async def _resumed(ledger: Ledger, targets: int, killed_at: float, killed: str) -> None:
+    """Wait until everything is read again, though not for ever: what is not is told by the outcome."""
+    while time.monotonic() - killed_at < _RESUMES_WITHIN:
+        if sum(bool(agents - {killed}) for agents in ledger.owners(killed_at).values()) == targets:
+            return
+        await asyncio.sleep(0.1)
+
+
 def _ends(logs: Path) -> str:
     return "\n".join(log.read_text()[-2000:] for log in logs.iterdir())
 
 
-def _judged(ledger: Ledger, settled: float, killed: str, killed_at: float) -> Outcome:
+def _judged(ledger: Ledger, targets: int, every: float, settled: float, killed: str, killed_at: float) -> Outcome:
     before = _by_target([read for read in ledger.reads if settled <= read.at < killed_at])
     # What the killed one had sent before may be written down after.
     after = _by_target([read for read in ledger.reads if read.at >= killed_at and read.agent != killed])
     owner = {target: reads[0].agent for target, reads in before.items()}
     lost = [target for target, agent in owner.items() if agent == killed]
     gaps = [later.at - read.at for reads in before.values() for read, later in pairwise(reads)]
+    closest = [third.at - first.at for reads in before.values() for first, third in zip(reads, reads[2:], strict=False)]
+    intervals = (killed_at - settled) / every
     return Outcome(
         shares=Counter(owner.values()),
         shared=tuple(target for half in (before, after) for target, reads in half.items() if len(_agents(reads)) > 1),
         gaps=(min(gaps), max(gaps)),
+        closest=min(closest, default=float("inf")),
+        pace=sum(map(len, before.values())) / targets / intervals,
         moved=tuple(target for target in after if target not in lost and _agents(after[target]) != {owner[target]}),
         resumed={target: after[target][0].at - killed_at if target in after else float("inf") for target in lost},
     )
