@@ -34,7 +34,7 @@ from tests.contract.test_dashboards import expressions, panels, rendered
 from tests.integration.runtime.cluster import Namespace, namespace
 
 PARTS = ("odoo14", "odoo19", "standby", "redis", "collector", "traefik", "prometheus", "kubernetes")
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 """The API server is compiled the first time."""
 EVERY = 5.0
 FAST = (
@@ -73,7 +73,7 @@ FAULTS: tuple[Callable[[World], AbstractContextManager[str]], ...] = (
     partial(flow_faults.refused_writes, target="odoo19"),
 )
 """Besides a target that is not there; together they fill what is empty when all is well. No probe is in their way."""
-_WITHIN = 60.0
+_WITHIN = 180.0
 
 Ask = Callable[[str], object]
 
@@ -105,12 +105,13 @@ def watched(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def empty_in_health(world: World, watched: Agent) -> Mapping[str, list[str]]:
-    """What returns nothing in each store while all is well, once everything else has data."""
+    """What returns nothing in each store while all is well; of whatever is to have data then, all has."""
     assert watched.status()
     fine = when_fine()
     wanted = [text for text in queries() if text not in fine]
     late = {name: unanswered(world, ask, wanted) for name, ask in stores(world).items()}
-    return {name: late[name] + [text for text in fine if not ask(text)] for name, ask in stores(world).items()}
+    assert not any(late.values()), late
+    return {name: [text for text in fine if not ask(text)] for name, ask in stores(world).items()}
 
 
 @pytest.fixture(scope="module")
@@ -243,10 +244,7 @@ def unanswered(world: World, ask: Ask, left: list[str]) -> list[str]:
 
 def test_in_health_that_alone_is_empty_which_says_so(empty_in_health: Mapping[str, list[str]]) -> None:
     """Whoever sees an empty panel reads there whether that is good; and there are such panels in each store."""
-    fine = when_fine()
-    for empty in empty_in_health.values():
-        assert [text for text in empty if text not in fine] == []
-        assert empty
+    assert all(empty_in_health.values())
 
 
 def test_a_duration_leads_to_its_trace(world: World, watched: Agent, empty_in_health: Mapping[str, list[str]]) -> None:
