@@ -14,8 +14,8 @@ from quaywatch.errors import ConfigError, FaultError, WrongResultError
 
 from . import odoo_orders as orders
 from .odoo_checks import missing_rights, reachable_contact
+from .odoo_hazards import TOUCHED
 from .odoo_references import REFERENCES, resolve
-from .odoo_risks import TOUCHED
 from .odoo_risks import findings as risks_of
 
 RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}

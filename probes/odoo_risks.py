@@ -1,7 +1,6 @@
-"""What a probe's records can set off beside what the flow is for: automation rules, paid labels, mails about shipments.
+"""What a flow's records can set off beside what it is for, looked at before the flow starts; at risk it does not.
 
-Of server actions those count that an automation rule runs: one that only stands in a menu waits for a person. What
-modules do in code of their own, such as an EDI export, shows nowhere and is not found.
+Automation rules, paid labels, mails: `odoo_hazards` finds them. What nobody may look at is a risk like any other.
 """
 
 from __future__ import annotations
@@ -14,23 +13,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from quaywatch.contract import Odoo, Row, Transaction
+from quaywatch.contract import Odoo, Transaction
 from quaywatch.errors import ConfigError, PermissionDeniedError, VersionError
 
-RULE: Final = "base.automation"
-CARRIER: Final = "delivery.carrier"
-COMPANY: Final = "res.company"
-PARTNER: Final = "res.partner"
-TOUCHED: Final = frozenset({"sale.order", "sale.order.line", "stock.picking", "stock.move", "stock.move.line"})
-"""The models of which an order makes or changes records."""
-WITHOUT_CONNECTOR: Final = frozenset({"fixed", "base_on_rule"})
-"""Kinds of carriers that Odoo reckons by itself: nobody outside is asked, and nothing is paid for."""
+from . import odoo_hazards as hazards
+from .odoo_hazards import Risk
+
 LOOK_EVERY: Final = 3600.0
 """Seconds for which a flow that was found harmless is not looked at again."""
-_OF_OTHERS: Final = "on_webhook"
-"""What triggers a rule from outside alone."""
-_MAILS: Final = "stock_move_email_validation"
-_CARRIER_OF_PARTNER: Final = "property_delivery_carrier_id"
 
 
 class Wanted(Protocol):
@@ -62,22 +52,15 @@ Flow = Callable[[Odoo, Wants, Transaction], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Risk:
-    """Something that a probe's order sets off: its name, as a configuration accepts it, and what it is."""
-
-    name: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
-    """What was found, and what could not be looked at."""
+    """What was found, and the models that could not be looked at."""
 
     risks: tuple[Risk, ...]
     unseen: tuple[str, ...] = ()
+
+    def refused(self, wanted: Wanted) -> list[Risk]:
+        """What of it keeps a flow from starting: all that is not accepted, what could not be looked at as well."""
+        return _refused((*self.risks, *map(hazards.unseen, self.unseen)), wanted)
 
 
 async def look(odoo: Odoo, wanted: Wanted) -> Look:
@@ -87,10 +70,13 @@ async def look(odoo: Odoo, wanted: Wanted) -> Look:
         TargetError: when Odoo does not answer.
     """
     looks: list[tuple[str, Callable[[Odoo], Awaitable[list[Risk]]]]] = [
-        (RULE, lambda user: _automations(user, wanted.touches))
+        (hazards.RULE, lambda user: hazards.automations(user, wanted.touches))
     ]
     if wanted.ships:
-        looks += [(CARRIER, lambda user: _carriers(user, wanted.partner)), (COMPANY, _mails)]
+        looks += [
+            (hazards.CARRIER, lambda user: hazards.carriers(user, wanted.partner)),
+            (hazards.COMPANY, hazards.mails),
+        ]
     risks: list[Risk] = []
     unseen: list[str] = []
     for model, reading in looks:
@@ -112,66 +98,10 @@ async def _as_whoever_may(odoo: Odoo, reading: Callable[[Odoo], Awaitable[list[R
     return None
 
 
-async def _automations(odoo: Odoo, touches: frozenset[str]) -> list[Risk]:
-    await odoo.fields(RULE)
-    rows = await odoo.call(RULE, "search_read", [("active", "=", True)], fields=["name", "model_name", "trigger"])
-    ours = [row for row in rows if row["model_name"] in touches and row["trigger"] != _OF_OTHERS]
-    return [Risk(f"automation:{row['id']}", _of_rule(row)) for row in ours]
-
-
-def _of_rule(row: Row) -> str:
-    return f"the automation rule {row['name']!r} runs on {row['model_name']} ({row['trigger']})"
-
-
-async def _carriers(odoo: Odoo, partner: int | str | None) -> list[Risk]:
-    """The customer's carrier, if it is paid for; of a customer who is not known, any may be the one."""
-    if partner is None:
-        await odoo.fields(CARRIER)
-        return await _connectors(odoo, await odoo.call(CARRIER, "search", []))
-    if _CARRIER_OF_PARTNER not in await odoo.fields(PARTNER):
-        return []
-    key = "id" if isinstance(partner, int) else "ref"
-    rows = await odoo.call(PARTNER, "search_read", [(key, "=", partner)], fields=[_CARRIER_OF_PARTNER])
-    chosen = [row[_CARRIER_OF_PARTNER][0] for row in rows if row[_CARRIER_OF_PARTNER]]
-    return await _connectors(odoo, chosen)
-
-
-async def _connectors(odoo: Odoo, carriers: list[int]) -> list[Risk]:
-    """Those of these carriers that ask somebody outside, who wants to be paid."""
-    if not carriers:
-        return []
-    rows = await odoo.call(CARRIER, "search_read", [("id", "in", carriers)], fields=["name", "delivery_type"])
-    paid = [row for row in rows if row["delivery_type"] not in WITHOUT_CONNECTOR]
-    return [Risk(f"carrier:{row['id']}", _of_carrier(row)) for row in paid]
-
-
-def _of_carrier(row: Row) -> str:
-    return f"the carrier {row['name']!r} ({row['delivery_type']}) may be asked for a label, which costs money"
-
-
-async def _mails(odoo: Odoo) -> list[Risk]:
-    if _MAILS not in await odoo.fields(COMPANY):
-        return []
-    rows = await odoo.call(COMPANY, "search_read", [(_MAILS, "=", True)], fields=["name"])
-    return [Risk(f"mail:{row['id']}", f"{row['name']} mails a confirmation of each shipment") for row in rows]
-
-
-# --- who looks, and what comes of it ----------------------------------------------------------------------------------
-
-
 async def findings(odoo: Odoo, wanted: Wanted) -> AsyncIterator[str]:
-    """A sentence for each risk that the configuration does not accept, and for what could not be looked at.
-
-    The latter only of a flow with orders or deliveries, which outsiders hear of: others need no right for it.
-    """
-    seen = await look(odoo, wanted)
-    for risk in _refused(seen.risks, wanted):
-        yield f"{risk}; keep it from the probes' records, or accept it: accept_risks: [{risk.name}]"
-    for model in seen.unseen if wanted.touches & TOUCHED else ():
-        yield (
-            f"neither the probe's user nor a janitor may read {model}, so what of it they set off is not known:"
-            " an administrator sees it with `quaywatch setup odoo`, which also gives the right to read it"
-        )
+    """A sentence for each risk that the configuration does not accept, and for what could not be looked at."""
+    for risk in (await look(odoo, wanted)).refused(wanted):
+        yield f"{risk}; {_remedy([risk])}"
 
 
 async def require_unpaid(odoo: Odoo, picking: int, wanted: Wanted) -> None:
@@ -183,20 +113,24 @@ async def require_unpaid(odoo: Odoo, picking: int, wanted: Wanted) -> None:
     if "carrier_id" not in await odoo.fields("stock.picking"):
         return
     rows = await odoo.call("stock.picking", "search_read", [("id", "=", picking)], fields=["carrier_id"])
-    _require_accepted(await _connectors(odoo, [row["carrier_id"][0] for row in rows if row["carrier_id"]]), wanted)
+    paid = await hazards.connectors(odoo, [row["carrier_id"][0] for row in rows if row["carrier_id"]])
+    _require_none(_refused(paid, wanted))
 
 
 def _refused(risks: Iterable[Risk], wanted: Wanted) -> list[Risk]:
     return [risk for risk in risks if risk.name not in wanted.accept_risks]
 
 
-def _require_accepted(risks: Iterable[Risk], wanted: Wanted) -> None:
-    refused = _refused(risks, wanted)
+def _require_none(refused: list[Risk]) -> None:
     if refused:
-        names = ", ".join(risk.name for risk in refused)
         what = "; ".join(map(str, refused))
-        remedy = f"keep it from the probes' records, or accept it: accept_risks: [{names}]"
-        raise ConfigError(f"the probe's records set off {what}", remedy=remedy)
+        raise ConfigError(f"what the flow's records set off is not accepted: {what}", remedy=_remedy(refused))
+
+
+def _remedy(refused: list[Risk]) -> str:
+    ways = "; ".join(dict.fromkeys(risk.remedy for risk in refused))
+    names = ", ".join(risk.name for risk in refused)
+    return f"{ways}, or accept it: accept_risks: [{names}]"
 
 
 def harmless(run: Flow[Wants], *, monotonic: Callable[[], float] = time.monotonic) -> Flow[Wants]:
@@ -228,7 +162,7 @@ class Guard:
     async def _require(self, odoo: Odoo, wanted: Wanted) -> None:
         before = self._looked.get(odoo)
         if before is None or self._monotonic() - before >= LOOK_EVERY:
-            _require_accepted((await look(odoo, wanted)).risks, wanted)
+            _require_none((await look(odoo, wanted)).refused(wanted))
             self._looked[odoo] = self._monotonic()
 
 

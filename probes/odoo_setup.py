@@ -17,9 +17,9 @@ from quaywatch.errors import ConfigError, FaultError, VersionError
 from quaywatch.secret import Secret
 
 from .odoo_checks import reachable_contact
+from .odoo_hazards import RULE
 from .odoo_names import GROUPS, STORABLE, certainly_called, is_storable, storable_values
 from .odoo_placing import Wanted
-from .odoo_risks import RULE
 
 USER: Final = "base.group_user"
 SALESMAN: Final = "sales_team.group_sale_salesman"

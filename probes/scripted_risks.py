@@ -7,7 +7,7 @@ from typing import Final
 
 from quaywatch.script import Call, Flow
 
-from .odoo_risks import TOUCHED
+from .odoo_hazards import TOUCHED
 
 _SHIPPING: Final = frozenset({"action_done", "button_validate", "process", "send_to_shipper"})
 """Methods of deliveries, and of the wizards before them, that ship or ask a carrier."""

@@ -125,15 +125,42 @@ async def test_the_secret_of_a_rule_with_a_webhook_stays_one(driver: OdooServer,
         server.admin().call("base.automation", "unlink", [rule])
 
 
+@pytest_asyncio.fixture
+async def blind(server: Odoo) -> AsyncIterator[OdooServer]:
+    """A salesman with a janitor, made by hand: without the right to see automation rules."""
+    admin, password = server.admin(), "blind-password"
+    groups = [admin.reference(name) for name in ("base.group_user", "sales_team.group_sale_salesman")]
+    field = "group_ids" if "group_ids" in admin.fields("res.users") else "groups_id"
+    values = {"name": "Blind", "password": password, "email": "blind@quaywatch.invalid", field: [(6, 0, groups)]}
+    admin.ensure("res.users", {"login": "blind"}, values, no_reset_password=True)
+    driver = OdooServer(address(server, login="blind", password=Secret(password)))
+    yield driver
+    await driver.close()
+
+
 @BOTH
-async def test_who_may_not_look_says_so(server: Odoo, orders: order_create.Options) -> None:
-    """A customer at the portal sees no rules, and it is told that they are not known."""
-    stranger = address(server, login=server.portal_login, password=Secret(server.portal_password), janitor_login="")
-    visitor = OdooServer(stranger)
+async def test_a_flow_does_not_start_blind(
+    blind: OdooServer, server: Odoo, orders: order_create.Options, world: World
+) -> None:
+    """Where nobody may read the rules, the run is invalid, says so and has made nothing; accepted by name, it runs."""
+    record = await run_once(blind, server, orders, installation=INSTALLATION)
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.CONFIG, "create")
+    assert "may read base.automation" in record.message
+    assert marked(world.postgres, server.database, INSTALLATION) == 0
+    accepting = replace(orders, accept_risks=("unseen:base.automation",))
+    assert (await run_once(blind, server, accepting, installation=INSTALLATION)).outcome is Outcome.SUCCESS
+
+
+@BOTH
+async def test_the_user_that_setup_makes_sees_all_that_is_looked_at(
+    server: Odoo, orders: order_create.Options, shipments: shipment_confirm.Options
+) -> None:
+    """It needs no janitor for it, and what is not installed counts as seen."""
+    driver = OdooServer(address(server, janitor_login=""))
     try:
-        assert (await look(visitor, orders)).unseen == ("base.automation",)
+        assert [(await look(driver, wanted)).unseen for wanted in (orders, shipments)] == [(), ()]
     finally:
-        await visitor.close()
+        await driver.close()
 
 
 @BOTH

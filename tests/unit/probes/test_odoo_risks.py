@@ -9,8 +9,9 @@ import pytest
 from opentelemetry.trace import NoOpTracer
 
 from probes import PROBES, order_create, shipment_confirm
+from probes.odoo_hazards import RULE, Risk
 from probes.odoo_placing import Wanted
-from probes.odoo_risks import LOOK_EVERY, RULE, Look, Risk, findings, harmless, look, require_unpaid
+from probes.odoo_risks import LOOK_EVERY, Look, findings, harmless, look, require_unpaid
 from quaywatch.clock import SystemClock
 from quaywatch.contract import Odoo, Outcome, Reason, Transaction
 from quaywatch.errors import ConfigError, PermissionDeniedError
@@ -162,6 +163,19 @@ async def test_what_nobody_may_read_is_told() -> None:
     assert (await look(Unseeing(database, blind=True), ORDERS)).unseen == (RULE,)
     (told,) = [finding async for finding in findings(Unseeing(database, blind=True), ORDERS)]
     assert "may read base.automation" in told
+    assert "accept_risks: [unseen:base.automation]" in told
+
+
+async def test_a_flow_that_nobody_can_look_at_does_not_start() -> None:
+    """Its run is invalid, names the right that is missing, and has made nothing; accepted by name, it starts."""
+    database = with_rules()
+    verdict, _ = await ran(Unseeing(database, blind=True), ORDERS)
+    assert (verdict.outcome, verdict.reason) == (Outcome.INVALID, Reason.CONFIG)
+    assert "may read base.automation" in verdict.message
+    assert "quaywatch setup odoo" in verdict.message
+    assert database.orders == {}
+    verdict, _ = await ran(Unseeing(database, blind=True), replace(ORDERS, accept_risks=(f"unseen:{RULE}",)))
+    assert verdict.outcome is Outcome.SUCCESS
 
 
 @pytest.mark.parametrize(

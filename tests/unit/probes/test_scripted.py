@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import NoOpTracer
 
-from probes.odoo_risks import RULE, TOUCHED
+from probes.odoo_hazards import RULE, TOUCHED
 from probes.scripted import OdooOptions, Run, probe_of
 from probes.scripted_answers import Reply, refuse, same
 from probes.scripted_risks import touched_by
