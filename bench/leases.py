@@ -3,7 +3,8 @@
     python -m bench.leases --ticks 200
 
 Every tick of the probe must be run by somebody or be reported as missed, and none may be run twice except where an
-agent was cut off from the keeper of the leases; those runs must be counted as unconfirmed.
+agent was cut off from the keeper of the leases; those runs must be counted as unconfirmed. With ``--stop`` an agent
+leaves the target when it cannot reach the keeper for a time to live, and the leader is cut off for four of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -43,6 +44,9 @@ class Plan:
     every: float
     ttl: float
     faults: Mapping[int, str]
+    fail_open: bool = True
+    cut: float = 1.5
+    """Times to live for which the leader is cut off."""
 
 
 LONG: Final = Plan(
@@ -62,6 +66,8 @@ class Episode:
     run: int
     twice: int
     not_run: int
+    unreported: int
+    """Of those that nobody ran, how many lie in no stretch that an agent reported as missed."""
     reported_missed: int
     unconfirmed: int
     overlap: float
@@ -93,6 +99,11 @@ class Contender:
         """What each of its processes said."""
         return [_lines(path) for path in self._said]
 
+    def missed(self) -> list[tuple[float, float]]:
+        """The stretches whose ticks it reported as missed: the known ticks before and after each."""
+        told = (line for line in _lines(self._log) if line.get("event") == "ticks were missed")
+        return [(line["after"], line["before"]) for line in told]
+
     def runs(self) -> list[dict[str, Any]]:
         """The runs that it began."""
         return _lines(self._ledger)
@@ -105,6 +116,10 @@ class Contender:
     @property
     def _ledger(self) -> Path:
         return self._place / f"{self.name}.runs"
+
+    @property
+    def _log(self) -> Path:
+        return self._place / f"{self.name}.log"
 
     def _started(self) -> subprocess.Popen[bytes]:
         said = self._place / f"{self.name}.{len(self._said)}.said"
@@ -119,11 +134,12 @@ class Contender:
             "name": self.name,
             "every": self._plan.every,
             "ttl": self._plan.ttl,
+            "fail_open": self._plan.fail_open,
             "said": str(said),
             "ledger": str(self._ledger),
         }
         argv = (sys.executable, "-m", "tests.adversity.runtime.agent_process", json.dumps(settings))
-        with (self._place / f"{self.name}.log").open("a") as log:
+        with self._log.open("a") as log:
             return subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
 
 
@@ -197,18 +213,21 @@ class Trial:
         bounds = [ticks[0] - self.plan.every / 2, *(at for at, _ in self.begun), ticks[-1] + self.plan.every / 2]
         faults = ["none", *(fault for _, fault in self.begun)]
         runs = self._runs_by_mark()
+        missed = [stretch for agent in self.agents for stretch in agent.missed()]
         told = []
         for fault, begin, end in zip(faults, bounds[:-1], bounds[1:], strict=True):
             inside = [tick for tick in ticks if begin <= tick < end]
             done = {tick: runs.get(_mark(tick), []) for tick in inside}
             twice = [tick for tick, times in done.items() if len(times) > 1]
+            not_run = [tick for tick, times in done.items() if not times]
             told.append(
                 Episode(
                     fault=fault,
                     ticks=len(inside),
                     run=sum(bool(times) for times in done.values()),
                     twice=len(twice),
-                    not_run=sum(not times for times in done.values()),
+                    not_run=len(not_run),
+                    unreported=sum(not any(a < tick < b for a, b in missed) for tick in not_run),
                     reported_missed=self._counted("missed", begin, end),
                     unconfirmed=self._counted("unconfirmed", begin, end),
                     overlap=max(twice) - min(twice) + self.plan.every if twice else 0.0,
@@ -244,10 +263,10 @@ async def _kill(trial: Trial) -> None:
 
 
 async def _cut(trial: Trial) -> None:
-    """The leader alone reaches the server no more, for one and a half times to live."""
+    """The leader alone reaches the server no more."""
     leader = await trial.leader()
     leader.relay.dark = True
-    await asyncio.sleep(1.5 * trial.plan.ttl)
+    await asyncio.sleep(trial.plan.cut * trial.plan.ttl)
     leader.relay.dark = False
 
 
@@ -287,7 +306,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def table(episodes: Sequence[Episode]) -> str:
     """The result for people, in Markdown."""
-    names = ("fault", "ticks", "run", "twice", "not_run", "reported_missed", "unconfirmed", "overlap")
+    names = ("fault", "ticks", "run", "twice", "not_run", "unreported", "reported_missed", "unconfirmed", "overlap")
     rows = [" | ".join(name.replace("_", " ") for name in names), " | ".join("---" for _ in names)]
     rows += [" | ".join(str(getattr(one, name)) for name in names) for one in episodes]
     return "".join(f"| {row} |\n" for row in rows)
@@ -297,9 +316,12 @@ def main() -> None:
     """The trial, and its table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--ticks", type=int, default=LONG.ticks, help="how many ticks; later faults are left out")
-    ticks = parser.parse_args().ticks
-    faults = {number: fault for number, fault in LONG.faults.items() if number < ticks}
-    plan = Plan(ticks=ticks, every=LONG.every, ttl=LONG.ttl, faults=faults)
+    parser.add_argument("--stop", action="store_true", help="agents stop without the keeper; long cuts")
+    options = parser.parse_args()
+    faults = {number: fault for number, fault in LONG.faults.items() if number < options.ticks}
+    plan = replace(LONG, ticks=options.ticks, faults=faults)
+    if options.stop:
+        plan = replace(plan, fail_open=False, cut=4.0)
     with tempfile.TemporaryDirectory(prefix="quaywatch-leases-") as place:
         episodes = asyncio.run(Trial(plan, Path(place)).run())
     print(table(episodes))

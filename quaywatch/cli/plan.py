@@ -82,15 +82,22 @@ def plan_leases(settings: Settings, meter: Meter, clock: Clock) -> Leases:
         ttl=lease.ttl,
         meter=meter,
         clock=clock,
+        fail_open=lease.unreachable == "act",
     )
 
 
 def _kubernetes_leases(lease: LeaseTable, address: LeaseAddress, meter: Meter, clock: Clock) -> Leases:
-    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    common: Any = {
+        "identity": f"{socket.gethostname()}_{uuid.uuid4()}",
+        "ttl": lease.ttl,
+        "meter": meter,
+        "clock": clock,
+        "fail_open": lease.unreachable == "act",
+    }
     if lease.shards:
         members = KubernetesMembers(address, lease.replica or socket.gethostname().lower())
-        return KubernetesShards(members, identity=identity, ttl=lease.ttl, meter=meter, clock=clock)
-    return KubernetesLeases(KubernetesLease(address), identity=identity, ttl=lease.ttl, meter=meter, clock=clock)
+        return KubernetesShards(members, **common)
+    return KubernetesLeases(KubernetesLease(address), **common)
 
 
 def _lease_address(table: KubernetesTable) -> LeaseAddress:

@@ -432,6 +432,11 @@ class LeaseTable(Table):
     ttl: Annotated[Seconds, Field(ge=3)] = Field(
         default=15.0, description="seconds after which a dead agent's work is taken over"
     )
+    unreachable: Literal["act", "stop"] = Field(
+        default="act",
+        description="while the leases cannot be reached: act goes on, so that nothing goes blind; stop leaves shared"
+        " targets after ttl, so that two agents never act for longer",
+    )
     shards: bool = Field(
         default=False, description="true spreads the shared targets over all agents, each target on one"
     )

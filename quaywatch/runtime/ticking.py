@@ -79,4 +79,4 @@ class Ticks:
         if missed > 0:
             names = (self._target.name, self._task.probe.name)
             self._tools.meter.add(PROBE_RUNS, missed, *names, Outcome.MISSED)
-            _log.warning("ticks were missed", target=names[0], probe=names[1], missed=missed)
+            _log.warning("ticks were missed", target=names[0], probe=names[1], missed=missed, after=known, before=tick)

@@ -1,6 +1,7 @@
 """How agents contend for leases, whoever keeps these: the beats, and what holds while the keeper cannot be reached.
 
-While it cannot, who acted goes on acting; ``docs/decisions/0003-leases-fail-open.md`` says why.
+While it cannot, who acted goes on acting, unless it was told to stop then; ``docs/decisions/0003-leases-fail-open.md``
+says why.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class ContendedLeases(ABC):
 
     Args:
         ttl: seconds after which a holder that says nothing has lost its leases.
+        fail_open: whether who acted goes on while the keeper cannot be reached; otherwise it stops after ``ttl``, and
+            nobody begins, so that two never act for longer than that.
         meter: where `quaywatch.lease.*` goes.
         clock: monotonic time, and the time of day at which another holder was last known to live.
         chance: numbers from 0 to 1 that keep the agents' beats apart.
@@ -53,8 +56,17 @@ class ContendedLeases(ABC):
 
     fills_in: ClassVar[bool] = True
 
-    def __init__(self, *, ttl: float, meter: Meter, clock: Clock, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        *,
+        ttl: float,
+        meter: Meter,
+        clock: Clock,
+        fail_open: bool = True,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._ttl = ttl
+        self._fail_open = fail_open
         self._meter = meter
         self._clock = clock
         self._chance = chance
@@ -73,7 +85,8 @@ class ContendedLeases(ABC):
 
     def held(self, name: str) -> bool:
         """Whether this agent acts on the target now; not after it was frozen for longer than the time to live."""
-        return name in self._acting and (self._cut_off_since is not None or self._silence() < self._ttl)
+        goes_on = self._fail_open and self._cut_off_since is not None
+        return name in self._acting and (goes_on or self._silence() < self._ttl)
 
     def taken_over(self, name: str) -> float | None:
         """The Unix time at which the holder before this one was last known to live, told once; None if none was."""
@@ -140,6 +153,7 @@ class ContendedLeases(ABC):
     async def _contend(self) -> None:
         while True:
             self._wake.clear()
+            self._stop_in_time()
             asking, self._asking = self._asking, []
             began = self._clock.monotonic()
             try:
@@ -157,8 +171,10 @@ class ContendedLeases(ABC):
 
     async def _pause(self) -> None:
         beat = min(self._ttl / 3, BEAT_AT_MOST) * (0.75 + 0.5 * self._chance())
+        over_in = self._ttl - self._silence()
+        is_due = not self._fail_open and self._acting and over_in > 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(beat):
+            async with asyncio.timeout(min(beat, over_in) if is_due else beat):
                 await self._wake.wait()
 
     def _answered(self, beat: Beat, began: float) -> None:
@@ -185,7 +201,14 @@ class ContendedLeases(ABC):
             _log.warning("leases cannot be kept", error=str(error) if defect is None else "", exc_info=defect)
         await self._hang_up()
         self._meter.set(LEASE_UNREACHABLE, 1)
-        self._act_on(self._acting | (self._orphans(now - self._cut_off_since) if self.fills_in else frozenset()))
+        fills_in = self.fills_in and self._fail_open
+        self._act_on(self._acting | (self._orphans(now - self._cut_off_since) if fills_in else frozenset()))
+        self._stop_in_time()
+
+    def _stop_in_time(self) -> None:
+        """Leave what another may have taken by now, where that weighs more than going blind."""
+        if not self._fail_open and self._acting and self._silence() >= self._ttl:
+            self._act_on(())
 
     def _orphans(self, seconds: float) -> frozenset[str]:
         """The targets whose holder nobody knows, or trusts, after so many seconds without the keeper."""

@@ -56,6 +56,7 @@ class KubernetesLeases(ContendedLeases):
         ttl: seconds after which a holder that says nothing has lost its lease.
         meter: where `quaywatch.lease.*` goes.
         clock: time.
+        fail_open: whether who acted goes on while the keeper cannot be reached.
         chance: numbers from 0 to 1 that keep the agents' beats apart.
     """
 
@@ -67,9 +68,10 @@ class KubernetesLeases(ContendedLeases):
         ttl: float,
         meter: Meter,
         clock: Clock,
+        fail_open: bool = True,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        super().__init__(ttl=ttl, meter=meter, clock=clock, chance=chance)
+        super().__init__(ttl=ttl, meter=meter, clock=clock, fail_open=fail_open, chance=chance)
         self._store = store
         self._identity = identity
         self._seen: tuple[str, str] = ("", "")

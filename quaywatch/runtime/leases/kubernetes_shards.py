@@ -78,6 +78,7 @@ class KubernetesShards(ContendedLeases):
         ttl: seconds after which a member that says nothing has lost its share.
         meter: where `quaywatch.lease.*` goes.
         clock: time.
+        fail_open: whether who acted goes on while the keeper cannot be reached.
         chance: numbers from 0 to 1 that keep the agents' beats apart.
     """
 
@@ -91,9 +92,10 @@ class KubernetesShards(ContendedLeases):
         ttl: float,
         meter: Meter,
         clock: Clock,
+        fail_open: bool = True,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        super().__init__(ttl=ttl, meter=meter, clock=clock, chance=chance)
+        super().__init__(ttl=ttl, meter=meter, clock=clock, fail_open=fail_open, chance=chance)
         self._store = store
         self._identity = identity
         self._mine: LeaseObject | None = None

@@ -84,6 +84,7 @@ class PostgresLeases(ContendedLeases):
         ttl: seconds after which a holder that says nothing has lost its leases.
         meter: where `quaywatch.lease.*` goes.
         clock: time.
+        fail_open: whether who acted goes on while the keeper cannot be reached.
         chance: numbers from 0 to 1 that keep the agents' beats apart.
     """
 
@@ -95,9 +96,10 @@ class PostgresLeases(ContendedLeases):
         ttl: float,
         meter: Meter,
         clock: Clock,
+        fail_open: bool = True,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        super().__init__(ttl=ttl, meter=meter, clock=clock, chance=chance)
+        super().__init__(ttl=ttl, meter=meter, clock=clock, fail_open=fail_open, chance=chance)
         self._new_session = session
         self._installation = installation
         self._session: LeaseSession | None = None

@@ -1,7 +1,7 @@
 """An agent as a process of its own, for tests and trials that kill it.
 
 It watches one shared PostgreSQL target, with one exporter and one probe that notes its runs, in a table or in a file,
-and says again and again as a line of JSON in a file what it does.
+and says again and again as a line of JSON in a file what it does. Its log is lines of JSON too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import structlog
 
 from exporters.postgres_locks import EXPORTER as LOCKS
 from quaywatch.contract import (
@@ -87,11 +88,12 @@ def noting(note: Note) -> Probe[Any, Any]:
 
 async def live(settings: dict[str, Any]) -> None:
     """Watch, and say what is seen, until killed."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
     login = {"user": settings["user"], "password": Secret(settings["password"])}
     where = PostgresAddress(host=settings["host"], port=settings["port"], **login)
     note = in_file(settings["ledger"]) if "ledger" in settings else in_table(settings["dsn"], settings["name"])
     probe = ProbeTask(noting(note), None, settings["every"], 2.0)
-    bench = Bench(leased(where, settings["ttl"]))
+    bench = Bench(leased(where, settings["ttl"], fail_open=settings.get("fail_open", True)))
     target = Target("db", TargetKind.POSTGRES)
     watched = Watched(target, lambda: PostgresCluster(where), (task(LOCKS, settings["every"]),), (probe,))
     with Path(settings["said"]).open("w") as said_to:  # noqa: ASYNC230 - a local file, opened once

@@ -194,10 +194,22 @@ async def test_every_tick_is_run_or_missed_and_none_twice_unsaid(tmp_path: Path)
     assert sum(episode.ticks for episode in (calm, killed, failover, cut)) == SHORT.ticks
     for episode in (calm, killed, failover, cut):
         assert episode.run + episode.not_run == episode.ticks
-        assert episode.not_run <= episode.reported_missed
+        assert episode.unreported == 0
         assert episode.twice <= episode.unconfirmed
         assert episode.overlap <= SHORT.ttl + SHORT.every
     assert (calm.run, calm.reported_missed) == (calm.ticks, 0)
     assert (killed.twice, killed.unconfirmed) == (0, 0)
     assert killed.run >= 2
     assert cut.run >= 3
+
+
+STRICT = Plan(ticks=12, every=1.0, ttl=3.0, faults={1: "cut"}, fail_open=False, cut=3.0)
+
+
+async def test_who_is_told_to_stop_shares_no_tick(tmp_path: Path) -> None:
+    """Leases that fail closed: however long the leader alone is cut off, two act for a time to live at most."""
+    _, cut = await Trial(STRICT, tmp_path).run()
+    assert cut.unreported == 0
+    assert cut.twice <= cut.unconfirmed
+    assert cut.overlap <= STRICT.ttl
+    assert cut.run >= 4

@@ -65,7 +65,7 @@ class Bench:
             await self.agent.stop()
 
 
-def leased(address: PostgresAddress, ttl: float) -> Callable[[Bench], Leases]:
+def leased(address: PostgresAddress, ttl: float, *, fail_open: bool = True) -> Callable[[Bench], Leases]:
     """Leases kept by a server."""
 
     def make(bench: Bench) -> Leases:
@@ -75,6 +75,7 @@ def leased(address: PostgresAddress, ttl: float) -> Callable[[Bench], Leases]:
             ttl=ttl,
             meter=bench.meter,
             clock=bench.clock,
+            fail_open=fail_open,
         )
 
     return make

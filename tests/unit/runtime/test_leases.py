@@ -93,7 +93,7 @@ class Session:
 class Agent:
     """One contender, and what it heard."""
 
-    def __init__(self, server: Server, *names: str, chance: float = 0.5) -> None:
+    def __init__(self, server: Server, *names: str, chance: float = 0.5, fail_open: bool = True) -> None:
         self.clock = FakeClock()
         self.meter = Instruments("", self.clock)
         self.heard: list[set[str]] = []
@@ -104,6 +104,7 @@ class Agent:
             ttl=TTL,
             meter=self.meter,
             clock=self.clock,
+            fail_open=fail_open,
             chance=lambda: chance,
         )
 
@@ -195,6 +196,39 @@ async def test_a_lost_session_is_given_up_at_its_time_to_live(server: Server, ag
     server.reachable = False
     await asyncio.sleep(8)
     assert (holder.says(LEASE_UNREACHABLE), holder.says(LEASE_HELD, target="db")) == (1, 1)
+
+
+async def test_who_is_told_to_stops_when_its_lease_is_over(server: Server) -> None:
+    """With leases that fail closed nobody acts once the time to live has passed without an answer; then one does."""
+    agents = [Agent(server, "db", "erp", chance=chance, fail_open=False) for chance in (0.2, 0.5, 0.8)]
+    holder = await started(agents)
+    await asyncio.sleep(1)
+    server.reachable = False
+    await asyncio.sleep(TTL - 5.5)
+    assert holder.held() == {"db", "erp"}
+    await asyncio.sleep(5.5)
+    assert holder.heard == [{"db", "erp"}, set()]
+    agents.append(Agent(server, "db", "erp", fail_open=False))
+    agents[-1].start()
+    await asyncio.sleep(PATIENCE * TTL + 12)
+    assert [agent.held() for agent in agents] == [set()] * 4
+    server.end(server.sessions[0])  # as a server does with a session that is silent for a time to live
+    server.reachable = True
+    await asyncio.sleep(6.5)
+    assert sorted(len(agent.held()) for agent in agents) == [0, 0, 0, 2]
+    for agent in agents:
+        await agent.leases.close()
+
+
+async def test_a_black_hole_takes_no_longer_to_stop_who_is_told_to(server: Server) -> None:
+    """A keeper that answers nothing, where each beat waits for it, is told from one that refuses by nobody's lease."""
+    holder = Agent(server, "db", fail_open=False)
+    holder.start()
+    await asyncio.sleep(0.1)
+    server.frozen = True
+    await asyncio.sleep(TTL + TTL / 3)
+    assert holder.heard == [{"db"}, set()]
+    await holder.leases.close()
 
 
 async def test_an_agent_that_never_saw_a_holder_acts(server: Server, agents: list[Agent]) -> None:
