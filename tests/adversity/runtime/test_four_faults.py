@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from statistics import quantiles
 
 import pytest_asyncio
 
@@ -13,6 +15,7 @@ from quaywatch.contract import Reason
 from quaywatch.runtime.catalogue import SCRAPE_ERROR, SCRAPE_SUCCESS, SNAPSHOT_AGE, TARGET_UP
 from sandbox.parts import redis
 from sandbox.parts.postgres import Postgres
+from sandbox.parts.redis import Redis
 from sandbox.process import Services
 from tests.adversity.runtime.relay import Relay
 from tests.integration.runtime.agents import (
@@ -29,9 +32,12 @@ from tests.unit.runtime.fakes import matching, value
 
 EVERY = 2.0
 DEADLINE = 2.0
-SLACK = 1.0
+SLACK = 4.0
 """Seconds that a busy machine may take more."""
+MENDED_WITHIN = 20.0
+"""Seconds in which all is well again: an interval and a deadline, and what a busy machine takes more."""
 TENANT = "runtime_faults"
+READERS = ("reader_wrong", "reader_denied", "reader_hole")
 
 
 @dataclass
@@ -92,10 +98,21 @@ async def scene(server: Postgres, services: Services, relay: Relay) -> AsyncIter
     redis.prepare(None)
     cache_server = redis.start(services, None, None)
     scene = Scene(Bench(), server, relay, services)
-    readers = ("reader_wrong", "reader_denied", "reader_hole")
-    await scene.sql(*(f"create role {name} login password 'quaywatch' in role pg_monitor" for name in readers))
+    await scene.sql(*(f"create role {name} login password 'quaywatch' in role pg_monitor" for name in READERS))
     await scene.sql(f"create database {TENANT}")
-    await scene.sql(QUEUE_TABLE, f"grant select on queue_job to quaywatch, {', '.join(readers)}", database=TENANT)
+    await scene.sql(QUEUE_TABLE, f"grant select on queue_job to quaywatch, {', '.join(READERS)}", database=TENANT)
+    try:
+        async with watched(scene, cache_server):
+            yield scene
+    finally:
+        relay.dark = False
+        await scene.sql(f"drop database {TENANT} with (force)", *(f"drop role {name}" for name in READERS))
+
+
+@asynccontextmanager
+async def watched(scene: Scene, cache_server: Redis) -> AsyncIterator[None]:
+    """The five targets, as soon as all of them are up and read."""
+    server, relay = scene.server, scene.relay
     bounds = {"connect_within": DEADLINE, "answer_within": DEADLINE}
     ways = {
         "healthy": address(server, **bounds),
@@ -105,11 +122,9 @@ async def scene(server: Postgres, services: Services, relay: Relay) -> AsyncIter
     }
     clusters = [cluster(name, way, EVERY, tenants=lambda name: name == TENANT) for name, way in ways.items()]
     async with scene.bench.watching(*clusters, cache("cache", cache_server, EVERY)):
-        await eventually(lambda: all(scene.readings(name) for name in (*ways, "cache")), within=15)
-        await eventually(lambda: all(scene.up(name) == 1 for name in (*ways, "cache")), within=15)
-        yield scene
-    relay.dark = False
-    await scene.sql(f"drop database {TENANT} with (force)", *(f"drop role {name}" for name in readers))
+        await eventually(lambda: all(scene.readings(name) for name in (*ways, "cache")), within=60)
+        await eventually(lambda: all(scene.up(name) == 1 for name in (*ways, "cache")), within=60)
+        yield
 
 
 async def test_each_fault_is_told_in_time_and_nobody_else_is_held_up(scene: Scene) -> None:
@@ -119,10 +134,10 @@ async def test_each_fault_is_told_in_time_and_nobody_else_is_held_up(scene: Scen
 
     The healthy one is read on time all the while. When all is mended, all are up and read again.
     """
-    ages: list[float] = []
+    ages: list[list[float]] = []
 
     async def look() -> None:
-        ages.extend(one.value for one in matching(scene.bench.everything, SNAPSHOT_AGE, target="healthy"))  # type: ignore[misc]
+        ages.append([one.value for one in matching(scene.bench.everything, SNAPSHOT_AGE, target="healthy")])  # type: ignore[misc]
 
     told: dict[str, Callable[[], bool]] = {
         "hole": lambda: (
@@ -142,18 +157,21 @@ async def test_each_fault_is_told_in_time_and_nobody_else_is_held_up(scene: Scen
     }
     async with meanwhile(look, every=0.05):
         await scene.break_everything()
-        broken = time.monotonic()
         await asyncio.gather(*(eventually(so, within=EVERY + DEADLINE + SLACK) for so in told.values()))
-        while time.monotonic() - broken < 3 * EVERY:
+        all_told = time.monotonic()
+        while time.monotonic() - all_told < EVERY:
             await asyncio.sleep(0.05)
             assert [name for name, so in told.items() if not so()] == []
         assert scene.success("denied", "postgres_locks") == {1}
         assert (scene.up("denied"), scene.up("healthy")) == (1, 1)
         await scene.mend_everything()
         names = ("hole", "wrong", "denied", "cache")
-        await eventually(lambda: all(scene.up(name) == 1 for name in names), within=2 * (EVERY + DEADLINE))
-        await eventually(lambda: all(scene.readings(name) for name in names), within=2 * (EVERY + DEADLINE))
-        await eventually(lambda: scene.success("denied", "odoo_queue") == {1}, within=2 * EVERY)
-    assert max(ages) < EVERY + SLACK
+        await eventually(lambda: all(scene.up(name) == 1 for name in names), within=MENDED_WITHIN)
+        await eventually(lambda: all(scene.readings(name) for name in names), within=MENDED_WITHIN)
+        await eventually(lambda: scene.success("denied", "odoo_queue") == {1}, within=MENDED_WITHIN)
+    # Who waits for another's deadline is read late again and again, and who is forgotten has no age at all.
+    assert all(ages)
+    assert quantiles(map(max, ages), n=10)[-1] < EVERY + DEADLINE / 2
+    assert max(map(max, ages)) < 2.5 * EVERY
     assert scene.errors("healthy", "ping", Reason.TIMEOUT) == 0
     assert scene.success("healthy", "odoo_queue") == {1}
