@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import alerts
+from otel_config.names import prometheus_name
 from quaywatch import __version__
+from quaywatch.cli.registry import all_metrics
 from sandbox import manifests
 from sandbox.cache import run
 from sandbox.parts.kubernetes_tools import kubernetes_tools
@@ -260,6 +263,16 @@ def test_the_rules_are_the_rendered_ones(watched: list[Manifest]) -> None:
     assert rule["metadata"]["labels"]["release"] == "stack"
     assert only("PodMonitor", watched)["metadata"]["labels"]["release"] == "stack"
     assert [found for item in watched for found in faults(item, MINORS[-1])] == []
+
+
+def test_links_of_alerts_lead_where_they_are_told_to(tmp_path: Path) -> None:
+    """With the addresses of runbooks and of Grafana the rules are those that the agent renders with the same ones."""
+    values = values_of(CHART / "examples/deployment/values.yaml")
+    places = alerts.Places("https://wiki.example.com/runbooks", "https://example.com/grafana")
+    links = {"runbooks": f"{places.runbooks}/", "dashboards": places.dashboards}
+    rule = only("PrometheusRule", render(tmp_path, {**values, "prometheusRule": {"enabled": True, **links}}))
+    rendered = alerts.render(all_metrics(), prometheus_name, places=places)
+    assert rule["spec"] == yaml.load(rendered, yaml.CSafeLoader)
 
 
 def test_every_dashboard_is_shipped(watched: list[Manifest]) -> None:

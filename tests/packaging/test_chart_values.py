@@ -111,6 +111,8 @@ def test_the_schema_takes_references(key: str, value: Any) -> None:
         ("service.port", 70000),
         ("serviceMonitor.interval", "often"),
         ("prometheusRule.groups", [{"name": "without rules"}]),
+        ("prometheusRule.runbooks", "alerts/runbooks"),
+        ("prometheusRule.dashboards", "grafana.example.com"),
         ("dashboards.labels", {"grafana_dashboard": 1}),
         ("commonLabels", ["a"]),
     ],
@@ -165,6 +167,7 @@ _SETTINGS: Mapping[str, Values] = {
     "": {},
     "browser.": {"browser": {"enabled": True}},
     "dashboards.": {"dashboards": {"enabled": True}},
+    "prometheusRule.": {"prometheusRule": {"groups": []}},
     "service.": {"serviceMonitor": {"enabled": False}},
     "podMonitor.": {"serviceMonitor": {"enabled": False}, "podMonitor": {"enabled": True}},
     "sidecar.": {
@@ -201,6 +204,8 @@ _OTHER: Mapping[str, Any] = {
     "networkPolicy.discovered.ports": [1],
     "networkPolicy.extraEgress": [{"to": _PEERS}],
     "prometheusRule.groups": [{"name": "other", "rules": []}],
+    "prometheusRule.runbooks": "https://wiki.example.com",
+    "prometheusRule.dashboards": "https://grafana.example.com",
     "securityContext.capabilities.drop": ["NET_RAW"],
     **{
         f"{monitor}.{key}": value
