@@ -69,16 +69,30 @@ class FlowObjective:
 
 @dataclass(frozen=True, slots=True)
 class EdgeObjective:
-    """What is promised at the edge. ``errors`` is how many of them, within five minutes, are worth a look."""
+    """What is promised at the edge.
+
+    Args:
+        tier: whose it is.
+        availability: percent of the requests that are answered.
+        latency: how soon those that hurry are.
+        errors: how many of them, within five minutes, are worth a look.
+        buckets: the bounds that Traefik counts by; what takes longer than one of them is known, nothing between two.
+        unhurried: shell patterns of services whose requests are to wait, such as Odoo's long polling.
+    """
 
     tier: str = "critical"
     availability: float = 99.5
-    latency: Latency = field(default_factory=lambda: Latency(2.0, 95.0))
+    latency: Latency = field(default_factory=lambda: Latency(5.0, 95.0))
     errors: int = 10
+    buckets: tuple[float, ...] = (0.1, 0.3, 1.2, 5.0)
+    unhurried: tuple[str, ...] = ("*longpolling*", "*websocket*")
 
     def __post_init__(self) -> None:
         _share("availability", self.availability)
         _positive("errors", self.errors)
+        if self.latency.within not in self.buckets:
+            known = ", ".join(f"{bound:g}" for bound in self.buckets)
+            raise ValueError(f"latency: {self.latency.within:g} s is no bound of Traefik's; one of {known} is expected")
 
     @property
     def budget(self) -> float:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .budget import QUEUE_ON_TIME, RECOVERY_IN_POINT
-from .objectives import DAY, Objectives
+from .flows import bucket
+from .objectives import DAY, EdgeObjective, Objectives
+from .patterns import regex
 from .rule import Board, Recording, Role, Rule, Service, Severity
 from .texts import DOWN, DURATION, ROOT_BLOCKER
 
@@ -50,7 +52,7 @@ def rules(objectives: Objectives) -> Iterator[Rule]:
 
 
 def _edge(objectives: Objectives) -> Iterator[Rule]:
-    edge, latency = objectives.edge, objectives.edge.latency
+    edge = objectives.edge
     by = "environment, target"
     burning = "\nor\n".join(
         f"(quaywatch:edge_errors:ratio{long} > {rate * edge.budget:.6g}"
@@ -68,21 +70,29 @@ def _edge(objectives: Objectives) -> Iterator[Rule]:
         description="{{ humanizePercentage $value }} of the requests at {{ $labels.target }} end in a server's error"
         f" (500 and above).{DOWN}{ROOT_BLOCKER} If it is one tenant's alone, EdgeErrorsOfOneTenant names it.",
     )
-    rates = f"sum by ({by}, le) (rate(<traefik.entrypoint.request.duration:bucket>[5m]))"
-    quantile = f"histogram_quantile({latency.share / 100:g}, {rates})"
-    requests = f"sum by ({by}) (increase(<traefik.entrypoint.request.duration:count>[5m]))"
-    yield Rule(
+    yield _edge_slow(edge)
+    yield _one_tenants_errors(objectives)
+
+
+def _edge_slow(edge: EdgeObjective) -> Rule:
+    """Of the requests that hurry, the part that took too long: no quantile is guessed between two bounds."""
+    by, latency = "environment, target", edge.latency
+    hurried = [f'service!~"{regex(edge.unhurried)}"'] if edge.unhurried else []
+    requests, fast = (
+        f"sum by ({by}) (increase(<traefik.service.request.duration:{part}>{{{', '.join(matchers)}}}[5m]))"
+        for part, matchers in (("count", hurried), ("bucket", [bucket(latency.within), *hurried]))
+    )
+    return Rule(
         alert="EdgeSlow",
-        expr=f"{quantile} > {latency.within:g}\nand {requests} > {10 * edge.errors}",
+        expr=f"({requests} - {fast}) / ({requests} > {10 * edge.errors}) > {1 - latency.share / 100:.6g}",
         settles=True,
         tier=edge.tier,
         role=Role.SYMPTOM,
         board=Board.EDGE,
         summary="Users wait at {{ $labels.target }}",
-        description=f"One request in {100 / (100 - latency.share):.0f} at {{{{ $labels.target }}}} takes"
-        f" {DURATION} or more, where {latency.within:g} s are promised.{DOWN}{ROOT_BLOCKER}",
+        description="{{ humanizePercentage $value }} of the requests at {{ $labels.target }} take longer than"
+        f" {latency.within:g} s, where {100 - latency.share:g} % may.{DOWN}{ROOT_BLOCKER}",
     )
-    yield _one_tenants_errors(objectives)
 
 
 def _one_tenants_errors(objectives: Objectives) -> Rule:

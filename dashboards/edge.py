@@ -40,7 +40,7 @@ def edge(levels: Levels) -> Dashboard:
         variables=(*COMMON, PROXY),
         rows=(
             ("Do users get an answer, and in time?", _now(levels)),
-            ("At the entry points", _entry_points(levels)),
+            ("At the entry points", _entry_points()),
             ("Behind them", _services()),
             ("Certificates and configuration", _certificates(levels)),
         ),
@@ -69,10 +69,10 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
         ),
         stat(
             title="How long do the unlucky wait?",
-            description="The 95th percentile of a request's duration, websockets left out.",
+            description="The 95th percentile of a request's duration at the services, websockets left out.",
             width=6,
             steps=red_above(levels.edge_within),
-            queries=now(quantile(0.95, TOOK, "target", HERE), "{{target}}"),
+            queries=now(quantile(0.95, SERVICE, "target", HERE), "{{target}}"),
         ),
         stat(
             title="When does the next certificate expire?",
@@ -85,7 +85,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
     )
 
 
-def _entry_points(levels: Levels) -> tuple[Panel, ...]:
+def _entry_points() -> tuple[Panel, ...]:
     return (
         graph(
             title="How many requests are there?",
@@ -97,7 +97,6 @@ def _entry_points(levels: Levels) -> tuple[Panel, ...]:
         graph(
             title="How long do requests take?",
             description="Mean and 95th percentile, by entry point.",
-            steps=red_above(levels.edge_within),
             queries=(
                 Query(mean(TOOK, "entrypoint", HERE), "{{entrypoint}} mean"),
                 Query(quantile(0.95, TOOK, "entrypoint", HERE), "{{entrypoint}} p95"),

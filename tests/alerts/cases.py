@@ -85,13 +85,16 @@ CASES: Mapping[str, Case] = {
     ),
     "EdgeSlow": Case(
         {
-            'traefik.entrypoint.request.duration:bucket{entrypoint="web", le="0.3"}': Count(0, 90),
-            'traefik.entrypoint.request.duration:bucket{entrypoint="web", le="5.0"}': Count(90, 90),
-            'traefik.entrypoint.request.duration:bucket{entrypoint="web", le="+Inf"}': Count(90, 90),
-            'traefik.entrypoint.request.duration:count{entrypoint="web"}': Count(90, 90),
+            f'traefik.service.request.duration:{part}{{service="{service}"{le}}}': count
+            for service, fast in (("odoo@file", Count(80, 90)), ("odoo-longpolling@file", Count(0, 0)))
+            for part, le, count in (
+                ("bucket", ', le="1.2"', Count(0, 0)),
+                ("bucket", ', le="5.0"', fast),
+                ("count", "", Count(90, 90)),
+            )
         },
-        after=15,
-        over=330,
+        after=135,
+        over=200,
     ),
     "EdgeErrorsOfOneTenant": Case(
         {

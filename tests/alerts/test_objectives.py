@@ -16,7 +16,7 @@ import alerts
 import dashboards
 from alerts import Flow, Objectives
 from alerts.flows import decides
-from alerts.objectives import FlowObjective, Latency, Paging
+from alerts.objectives import EdgeObjective, FlowObjective, Latency, Paging
 from otel_config.names import prometheus_name
 from quaywatch.cli.levels import levels
 from quaywatch.cli.registry import all_metrics
@@ -83,6 +83,18 @@ def test_a_latency_that_no_bucket_is_for_is_refused() -> None:
     flows = {"*": FlowObjective(latency=Latency(7, 95))}
     with pytest.raises(alerts.ObjectiveError, match=r"flows\.\*\.latency\.within: runs are not counted by 7 s; one of"):
         rendered(replace(Objectives(), flows=flows))
+
+
+def test_a_latency_that_traefik_does_not_count_by_is_refused() -> None:
+    """What takes longer could only be guessed; with the bucket it is taken, and services that are to wait are not."""
+    with pytest.raises(ValueError, match=r"latency: 2 s is no bound of Traefik's; one of 0\.1, 0\.3, 1\.2, 5 is"):
+        EdgeObjective(latency=Latency(2, 95))
+    edge = EdgeObjective(latency=Latency(2, 95), buckets=(0.5, 2), unhurried=("*poll*",))
+    (slow,) = (
+        rule for rule in all_rules(rendered(replace(Objectives(), edge=edge))) if rule.get("alert") == "EdgeSlow"
+    )
+    assert slow["expr"].count('service!~".*poll.*"') == 3
+    assert 'le=~"2|2[.]0"' in slow["expr"]
 
 
 def test_the_first_pattern_that_fits_decides_and_no_flow_is_of_two() -> None:

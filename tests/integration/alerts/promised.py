@@ -39,7 +39,7 @@ PROMISED = replace(
     Objectives(),
     tickets=Paging(3, 5),
     flows={answers.SLOW: FlowObjective(latency=Latency(1.0)), "*": FlowObjective()},
-    edge=replace(Objectives().edge, errors=3),
+    edge=replace(Objectives().edge, latency=Latency(1.2), errors=3),
     causes=replace(
         Objectives().causes,
         lock_wait=1,
