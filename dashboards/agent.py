@@ -11,6 +11,7 @@ from .parts import (
     COMMON,
     HERE,
     PLACE,
+    RUN_EVERY,
     graph,
     now,
     over_time,
@@ -135,10 +136,12 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
             description="Runs an hour that were due and that no agent made.",
             unit="short",
             empty="no flow is configured",
-            queries=over_time(
-                "3600 * sum by (target, probe) "
-                f'(rate(<quaywatch.probe.runs>{{{HERE}, outcome="missed"}}[$__rate_interval]))',
-                "{{probe}} {{target}}",
+            queries=rates(
+                "quaywatch.probe.runs",
+                "probe, target",
+                f'{HERE}, outcome="missed"',
+                times="3600 * ",
+                every=RUN_EVERY,
             ),
         ),
         fifth(

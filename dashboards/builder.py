@@ -64,13 +64,16 @@ class Names:
 class Query:
     """One PromQL query of a panel. ``legend`` is Grafana's legend format.
 
-    ``exemplar`` shows the traced values of a histogram as points, each of which leads to its trace.
+    ``exemplar`` shows the traced values of a histogram as points, each of which leads to its trace. ``every`` is the
+    least time between two values, in Grafana's notation, of which the window of rates is at least four; without it the
+    data source has its own.
     """
 
     expression: str
     legend: str = ""
     instant: bool = False
     exemplar: bool = False
+    every: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Panel:
             "instant": query.instant,
             "range": not query.instant,
             "exemplar": query.exemplar,
+            **({"interval": query.every} if query.every else {}),
             "format": "table" if self.kind == "table" else "time_series",
         }
 
@@ -157,7 +161,7 @@ class Panel:
             "custom": {
                 "fillOpacity": 20,
                 "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
-                "showPoints": "never",
+                "showPoints": "auto",
                 "thresholdsStyle": {"mode": shown},
             }
         }

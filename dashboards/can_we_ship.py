@@ -9,8 +9,10 @@ from .parts import (
     COMMON,
     FLOW,
     FLOW_TARGET,
+    NO_RUN,
     PLACE,
     PROBE,
+    RUN_EVERY,
     graph,
     mean,
     now,
@@ -114,22 +116,25 @@ def _runs() -> tuple[Panel, ...]:
             description="Runs a minute by outcome. Invalid runs are the agent's own fault and never burn the SLO.",
             unit="cpm",
             stacked=True,
-            queries=rates("quaywatch.probe.runs", "probe, outcome", FLOW, times="60 * "),
+            empty=NO_RUN,
+            queries=rates("quaywatch.probe.runs", "probe, outcome", FLOW, times="60 * ", every=RUN_EVERY),
         ),
         graph(
             title="Which step takes the time?",
             description="Mean duration of each step.",
+            empty=NO_RUN,
             queries=over_time(
-                mean("quaywatch.probe.step.duration", "probe, step", FLOW),
-                "{{probe}} {{step}}",
+                mean("quaywatch.probe.step.duration", "probe, step", FLOW), "{{probe}} {{step}}", every=RUN_EVERY
             ),
         ),
         graph(
             title="How slow is a run for the unlucky?",
             description="The 95th percentile of a whole run's duration.",
+            empty=NO_RUN,
             queries=over_time(
                 quantile(0.95, "quaywatch.probe.duration", "probe, target", FLOW),
                 "{{probe}} {{target}}",
+                every=RUN_EVERY,
             ),
         ),
     )

@@ -14,7 +14,9 @@ from .parts import (
     FLOW,
     FLOW_TARGET,
     GOOD,
+    NO_RUN,
     PROBE,
+    RUN_EVERY,
     graph,
     mean,
     now,
@@ -105,6 +107,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             unit="none",
             width=12,
             mappings=OUTCOMES,
+            empty=NO_RUN,
             leads=(ITS_TRACES, ITS_RUNS, ITS_RUNBOOK),
             queries=over_time(" or ".join(map(_ended, _WORST_FIRST)), "{{probe}} {{target}}"),
         ),
@@ -114,6 +117,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             unit="percentunit",
             width=4,
             height=7,
+            empty=NO_RUN,
             steps=red_below(1 - min(promise.budget for promise in levels.flows)),
             queries=now(share(*runs), "{{probe}} {{target}}"),
         ),
@@ -130,12 +134,17 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
         ),
         stat(
             title="How slow is a run for the unlucky?",
-            description="The 95th percentile of a run's duration, red above the longest that was promised.",
+            description="The 95th percentile of a run's duration in the time shown, red above the longest that was"
+            " promised.",
             width=4,
             height=7,
             steps=red_above(max(promise.within for promise in levels.flows)),
             leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),
-            queries=now(quantile(0.95, "quaywatch.probe.duration", "target, probe", FLOW), "{{probe}} {{target}}"),
+            empty=NO_RUN,
+            queries=now(
+                quantile(0.95, "quaywatch.probe.duration", "target, probe", FLOW, over="$__range"),
+                "{{probe}} {{target}}",
+            ),
         ),
     )
 
@@ -153,8 +162,11 @@ def _steps() -> tuple[Panel, ...]:
             description="Successful steps a minute, undo steps included.",
             unit="cpm",
             width=6,
+            empty=NO_RUN,
             queries=over_time(
-                f"60 * sum by (probe, step) (rate(<{STEP}>_count{{{FLOW}}}[$__rate_interval]))", "{{probe}} {{step}}"
+                f"60 * sum by (probe, step) (rate(<{STEP}>_count{{{FLOW}}}[$__rate_interval]))",
+                "{{probe}} {{step}}",
+                every=RUN_EVERY,
             ),
         ),
         graph(
@@ -168,12 +180,14 @@ def _steps() -> tuple[Panel, ...]:
             queries=over_time(
                 f"{rate('quaywatch.probe.failures', 'target, probe, step, reason', FLOW, times='60 * ')} > 0",
                 "{{probe}} {{step}}: {{reason}} ({{target}})",
+                every=RUN_EVERY,
             ),
         ),
         graph(
             title="How long does each step take?",
             description="Mean duration of each step that succeeded; a point is one run, and leads to its trace.",
             width=6,
+            empty=NO_RUN,
             leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),
             queries=traced(mean(STEP, "target, probe, step", FLOW), "{{probe}} {{step}} ({{target}})"),
         ),
@@ -181,6 +195,7 @@ def _steps() -> tuple[Panel, ...]:
             title="How slow are steps for the unlucky?",
             description="The 95th percentile of each step's duration; a point is one run, and leads to its trace.",
             width=6,
+            empty=NO_RUN,
             leads=(ITS_TRACES, ITS_RUNS, WHEN_SLOW),
             queries=traced(quantile(0.95, STEP, "target, probe, step", FLOW), "{{probe}} {{step}} ({{target}})"),
         ),
@@ -220,16 +235,22 @@ def _why() -> tuple[Panel, ...]:
             unit="cpm",
             width=12,
             stacked=True,
-            queries=rates(RUNS, "probe, outcome", FLOW, times="60 * "),
+            empty=NO_RUN,
+            queries=rates(RUNS, "probe, outcome", FLOW, times="60 * ", every=RUN_EVERY),
         ),
         graph(
             title="Are runs repeated?",
             description="Attempts and runs a minute; more attempts than runs means that some were repeated.",
             unit="cpm",
             width=12,
-            queries=(
-                Query(rate("quaywatch.probe.attempts", "probe", FLOW, times="60 * "), "{{probe}} attempts"),
-                Query(rate(RUNS, "probe", FLOW, times="60 * "), "{{probe}} runs"),
+            empty=NO_RUN,
+            queries=tuple(
+                Query(
+                    rate(f"quaywatch.probe.{name}", "probe", FLOW, times="60 * "),
+                    f"{{{{probe}}}} {name}",
+                    every=RUN_EVERY,
+                )
+                for name in ("attempts", "runs")
             ),
         ),
     )

@@ -16,6 +16,10 @@ GOOD = "success|flaky|cleanup_failed"
 COUNTED = f"{GOOD}|failure"
 """Outcomes that say something of the system; the others are about the agent, or that nothing ran."""
 
+RUN_EVERY = "5m"
+"""The least time between two values about runs: of these there is one a minute, or fewer."""
+NO_RUN = "no run ended in the time shown"
+
 COMMON = (
     Variable(name="job", label="Job", metric="quaywatch.target.up", within_environment=False),
     Variable(
@@ -54,14 +58,14 @@ def now(expression: str, legend: str = "") -> tuple[Query, ...]:
     return (Query(expression, legend, instant=True),)
 
 
-def over_time(expression: str, legend: str = "") -> tuple[Query, ...]:
+def over_time(expression: str, legend: str = "", *, every: str = "") -> tuple[Query, ...]:
     """The one query for a line over time."""
-    return (Query(expression, legend),)
+    return (Query(expression, legend, every=every),)
 
 
 def traced(expression: str, legend: str) -> tuple[Query, ...]:
-    """The one query for a line over time, with the points that lead to traces."""
-    return (Query(expression, legend, exemplar=True),)
+    """The one query for a line about runs over time, with the points that lead to traces."""
+    return (Query(expression, legend, exemplar=True, every=RUN_EVERY),)
 
 
 def recorded(name: str, matchers: str) -> str:
@@ -74,9 +78,10 @@ def rate(metric: str, by: str, matchers: str, *, times: str = "") -> str:
     return f"{times}sum by ({by}) (rate(<{metric}>{{{matchers}}}[$__rate_interval]))"
 
 
-def rates(metric: str, by: str, matchers: str, *, times: str = "") -> tuple[Query, ...]:
+def rates(metric: str, by: str, matchers: str, *, times: str = "", every: str = "") -> tuple[Query, ...]:
     """The one query for what a counter adds per second over time, by some labels, which name each line."""
-    return over_time(rate(metric, by, matchers, times=times), " ".join(f"{{{{{label}}}}}" for label in by.split(", ")))
+    legend = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
+    return over_time(rate(metric, by, matchers, times=times), legend, every=every)
 
 
 def mean(metric: str, by: str, matchers: str) -> str:
@@ -87,9 +92,9 @@ def mean(metric: str, by: str, matchers: str) -> str:
     return f"{total} / {number}"
 
 
-def quantile(part: float, metric: str, by: str, matchers: str) -> str:
-    """PromQL for a quantile of a histogram, by some labels; ``part`` is from 0 to 1."""
-    buckets = f"sum by ({by}, le) (rate(<{metric}>_bucket{{{matchers}}}[$__rate_interval]))"
+def quantile(part: float, metric: str, by: str, matchers: str, *, over: str = "$__rate_interval") -> str:
+    """PromQL for a quantile of a histogram's values over some time, by some labels; ``part`` is from 0 to 1."""
+    buckets = f"sum by ({by}, le) (increase(<{metric}>_bucket{{{matchers}}}[{over}]))"
     return f"histogram_quantile({part}, {buckets})"
 
 

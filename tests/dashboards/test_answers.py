@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from sandbox.parts.binaries import binaries
@@ -20,6 +21,8 @@ CHOSEN = {"$environment": "production", "$__range": "3h", **{f"${name}": ".*" fo
 """What a reader chose at the top of a dashboard."""
 EVERY = 15
 """Seconds between two samples, as the data source is told."""
+RUN = 300
+"""Seconds between two runs."""
 
 
 @dataclass
@@ -73,4 +76,26 @@ def test_what_is_down_here_is_not_hidden_by_what_is_up_elsewhere(tmp_path: Path)
     store.has("quaywatch_probe_success", "1x20", environment="staging")
     works = asked("quaywatch-can-we-ship", "Does each flow work now?")
     store.answers(works, "5m", {'{target="erp", probe="login"}': 0})
+    store.judge()
+
+
+@pytest.mark.parametrize(
+    ("board", "title"),
+    [
+        ("quaywatch-can-we-ship", "Which step takes the time?"),
+        ("quaywatch-can-we-ship", "How slow is a run for the unlucky?"),
+        ("quaywatch-flow", "How slow is a run for the unlucky?"),
+        ("quaywatch-flow", "How long does each step take?"),
+        ("quaywatch-flow", "How slow are steps for the unlucky?"),
+    ],
+)
+def test_a_flow_that_runs_every_five_minutes_is_timed_at_every_moment(board: str, title: str, tmp_path: Path) -> None:
+    """What its runs took is there at whatever moment a reader looks, not only just after a run."""
+    store = Store(tmp_path)
+    counted = " ".join(f"{run}x{RUN // EVERY - 1}" for run in range(12))
+    for name in ("quaywatch_probe_duration_seconds", "quaywatch_probe_step_duration_seconds"):
+        for part, labels in (("sum", {}), ("count", {}), ("bucket", {"le": "1"}), ("bucket", {"le": "+Inf"})):
+            store.has(f"{name}_{part}", counted, step="login", **labels)
+    for seconds in range(2 * RUN, 4 * RUN, 60):
+        store.answers(f"count({asked(board, title)} > 0)", f"{seconds}s", {"{}": 1})
     store.judge()
