@@ -28,6 +28,10 @@ from tests.unit.runtime.fakes import value
 ROOT = Path(__file__).parents[3]
 EVERY = 3.0
 TTL = 4.5
+WITHIN = 20.0
+"""Seconds that two intervals, or two times to live, may take on a busy machine."""
+SAYS_EVERY = 0.1
+"""Seconds between two things that an agent says of itself; or more, so that their number tells its own time."""
 NAMES = ("anna", "bert", "cleo")
 
 
@@ -60,7 +64,7 @@ class Process:
     def acts(self) -> bool:
         """Whether it says that it watches the target, now."""
         said = self.history()
-        return bool(said) and said[-1]["up"] == 1 and said[-1]["held"] == 1 and time.time() - said[-1]["at"] < 1
+        return bool(said) and said[-1]["up"] == 1 and said[-1]["held"] == 1 and time.time() - said[-1]["at"] < 3
 
     def signal(self, number: int) -> None:
         """Kill it, freeze it, thaw it."""
@@ -80,7 +84,7 @@ async def agents(server: Postgres, tmp_path: Path) -> AsyncIterator[list[Process
     agents = [Process(name, server, tmp_path) for name in NAMES]
     try:
         await eventually(lambda: all(agent.history() for agent in agents), within=60)
-        await eventually(lambda: any(agent.acts() for agent in agents), within=15)
+        await eventually(lambda: any(agent.acts() for agent in agents), within=WITHIN)
         yield agents
     finally:
         for agent in agents:
@@ -94,10 +98,16 @@ def acting(agents: list[Process]) -> list[Process]:
     return [agent for agent in agents if agent.acts()]
 
 
+async def the_one_acting(agents: list[Process]) -> Process:
+    """Who acts, as soon as it is one."""
+    await eventually(lambda: len(acting(agents)) == 1, within=WITHIN)
+    return acting(agents)[0]
+
+
 async def runs(server: Postgres, *, more_than: int = 0) -> dict[str, list[str]]:
-    """For each tick's mark who ran it, as soon as there are more of them, three intervals later at most."""
+    """For each tick's mark who ran it, as soon as there are more of them."""
     seen: dict[str, list[str]] = {}
-    deadline = time.monotonic() + 3 * EVERY
+    deadline = time.monotonic() + WITHIN
     async with superuser(server) as session:
         while len(seen) <= more_than and time.monotonic() < deadline:
             rows = await session.fetch("select mark, array_agg(agent) as agents from runs group by mark")
@@ -106,11 +116,15 @@ async def runs(server: Postgres, *, more_than: int = 0) -> dict[str, list[str]]:
     return seen
 
 
-async def sessions(server: Postgres) -> int:
-    """Connections of all agents together."""
+async def sessions(server: Postgres, *, expected: int) -> int:
+    """Connections of all agents together, as soon as they are as many as is expected."""
+    deadline = time.monotonic() + WITHIN
     async with superuser(server) as session:
-        count: int = await session.fetchval("select count(*) from pg_stat_activity where usename = 'quaywatch'")
-        return count
+        while True:
+            count: int = await session.fetchval("select count(*) from pg_stat_activity where usename = 'quaywatch'")
+            if count == expected or time.monotonic() > deadline:
+                return count
+            await asyncio.sleep(0.1)
 
 
 def overlaps(agents: list[Process]) -> list[float]:
@@ -122,24 +136,27 @@ def overlaps(agents: list[Process]) -> list[float]:
 
 async def test_one_set_of_everything(server: Postgres, agents: list[Process]) -> None:
     """One agent holds a connection to read, each one its lease session; every tick is run once; no series doubles."""
-    await eventually(lambda: len(acting(agents)[0].history()) > 4 * EVERY / 0.1, within=6 * EVERY)
-    assert len(acting(agents)) == 1
-    assert await sessions(server) == len(NAMES) + 1
-    done = await runs(server)
+    holder = await the_one_acting(agents)
+    await eventually(lambda: len(holder.history()) > 4 * EVERY / SAYS_EVERY, within=3 * WITHIN)
+    assert await the_one_acting(agents) is holder
+    assert await sessions(server, expected=len(NAMES) + 1) == len(NAMES) + 1
+    done = await runs(server, more_than=1)
     assert len(done) >= 2
-    assert {tuple(names) for names in done.values()} == {(acting(agents)[0].name,)}
+    assert {tuple(names) for names in done.values()} == {(holder.name,)}
     assert overlaps(agents) == []
 
 
 async def test_a_killed_holder_is_followed_within_two_intervals(server: Postgres, agents: list[Process]) -> None:
     """The target is watched again within two intervals; no tick was run twice, and no series was doubled."""
-    (holder,) = acting(agents)
+    holder = await the_one_acting(agents)
     holder.signal(signal.SIGKILL)
+    killed = time.time()
     others = [agent for agent in agents if agent is not holder]
-    await eventually(lambda: acting(others), within=2 * EVERY)
-    (follower,) = acting(others)
+    follower = await the_one_acting(others)
+    waited = [said for said in follower.history() if said["at"] > killed and said["up"] is None]
+    assert len(waited) < 2 * EVERY / SAYS_EVERY
     before = len(await runs(server))
-    await eventually(lambda: len(follower.history()) > 2 * EVERY / 0.1, within=4 * EVERY)
+    await eventually(lambda: len(follower.history()) > 2 * EVERY / SAYS_EVERY, within=3 * WITHIN)
     seen = await runs(server, more_than=before)
     assert len(seen) > before
     assert {len(names) for names in seen.values()} == {1}
@@ -148,13 +165,16 @@ async def test_a_killed_holder_is_followed_within_two_intervals(server: Postgres
 
 async def test_a_frozen_holder_is_followed_and_steps_back(server: Postgres, agents: list[Process]) -> None:
     """The server ends its session within the time to live; thawed, it stops at once and runs nothing twice."""
-    (holder,) = acting(agents)
+    holder = await the_one_acting(agents)
     others = [agent for agent in agents if agent is not holder]
     holder.signal(signal.SIGSTOP)
-    await eventually(lambda: acting(others), within=TTL + 2 * EVERY)
+    await the_one_acting(others)
+    frozen = len(holder.history())
     holder.signal(signal.SIGCONT)
-    await eventually(lambda: holder.history()[-1]["up"] is None, within=EVERY)
-    assert len(acting(others)) == 1
+    await eventually(lambda: holder.history()[frozen:] and holder.history()[-1]["up"] is None, within=WITHIN)
+    thought_it_acts = [said for said in holder.history()[frozen:] if said["up"] is not None]
+    assert len(thought_it_acts) < EVERY / SAYS_EVERY
+    await the_one_acting(others)
     assert {len(names) for names in (await runs(server, more_than=2)).values()} == {1}
 
 
@@ -172,17 +192,17 @@ async def test_nothing_goes_blind_while_the_leases_are_away(server: Postgres, se
         return [value(bench.everything, LEASE_UNREACHABLE) for bench in benches]
 
     async with benches[0].watching(target), benches[1].watching(target), benches[2].watching(target):
-        await eventually(lambda: len(watching()) == 1, within=10)
+        await eventually(lambda: len(watching()) == 1, within=WITHIN)
         holder = watching()[0]
         relay.dark = True
-        await eventually(lambda: unreachable() == [1, 1, 1], within=2 * TTL)
+        await eventually(lambda: unreachable() == [1, 1, 1], within=WITHIN)
         assert watching() == [holder]
         relay.dark = False
-        await eventually(lambda: unreachable() == [0, 0, 0], within=2 * TTL)
-        await eventually(lambda: len(watching()) == 1, within=2 * TTL)
+        await eventually(lambda: unreachable() == [0, 0, 0], within=WITHIN)
+        await eventually(lambda: len(watching()) == 1, within=WITHIN)
 
 
-SHORT = Plan(ticks=16, every=1.0, ttl=3.0, faults={1: "kill", 6: "failover", 9: "cut"})
+SHORT = Plan(ticks=16, every=1.5, ttl=4.5, faults={1: "kill", 6: "failover", 9: "cut"})
 
 
 async def test_every_tick_is_run_or_missed_and_none_twice_unsaid(tmp_path: Path) -> None:
