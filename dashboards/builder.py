@@ -351,11 +351,16 @@ def _data_source(name: str, label: str, kind: str) -> Json:
 
 
 def _annotations(names: Names) -> Iterator[Json]:
-    """What happened meanwhile: deployments, at the moment they were told of, maintenance and alerts."""
+    """What happened meanwhile: deployments, at the moment they were told of, maintenance and alerts.
+
+    Of the alerts our own: those of this environment, and that no agent is heard, which is of none. The sign of life
+    that always fires is none.
+    """
     place = 'environment="$environment"'
     told = f"max by (app, result) (<quaywatch.deployment.last.time>{{{place}}}) * 1000"
     maintained = f"max by (target, probe, mode) (<quaywatch.maintenance.active>{{{place}}}) == 1"
-    firing = f'max by (alertname, severity, target) (ALERTS{{alertstate="firing", {place}}})'
+    ours = 'ALERTS{alertstate="firing", alert_role=~"symptom|cause", severity!="none"'
+    firing = f'max by (alertname, severity, target) ({ours}, {place}}} or {ours}, environment=""}})'
     yield {**_annotation("Deployments", "blue", names.expand(told), "{{app}}: {{result}}"), "useValueForTime": True}
     yield _annotation("Maintenance", "purple", names.expand(maintained), "{{mode}} {{probe}} on {{target}}")
     yield _annotation("Alerts", "red", names.expand(firing), "{{alertname}} {{target}}")

@@ -99,3 +99,21 @@ def test_a_flow_that_runs_every_five_minutes_is_timed_at_every_moment(board: str
     for seconds in range(2 * RUN, 4 * RUN, 60):
         store.answers(f"count({asked(board, title)} > 0)", f"{seconds}s", {"{}": 1})
     store.judge()
+
+
+def test_alerts_are_marked_that_tell_of_something_here(tmp_path: Path) -> None:
+    """Not the sign of life that always fires, nor what others or other environments have; that no agent is heard is."""
+    store = Store(tmp_path)
+    ours = {"alertstate": "firing", "alert_role": "symptom", "severity": "page"}
+    nowhere = {"environment": "", "target": "", "probe": ""}
+    store.has("ALERTS", "1x20", alertname="FlowFailing", **ours)
+    store.has("ALERTS", "1x20", alertname="AgentAbsent", **ours | nowhere)
+    store.has("ALERTS", "1x20", alertname="FlowSlow", **ours | {"environment": "staging"})
+    store.has("ALERTS", "1x20", alertname="FlowFlaky", **ours | {"alertstate": "pending"})
+    store.has("ALERTS", "1x20", alertname="Watchdog", **ours | nowhere | {"severity": "none"})
+    store.has("ALERTS", "1x20", alertname="KubePodCrashLooping", **ours | {"environment": "", "alert_role": ""})
+    for board in rendered().values():
+        (marked,) = [one["expr"] for one in board["annotations"]["list"] if one["name"] == "Alerts"]
+        shown = ('alertname="FlowFailing", severity="page", target="erp"', 'alertname="AgentAbsent", severity="page"')
+        store.answers(sent(marked), "5m", {f"{{{labels}}}": 1 for labels in shown})
+    store.judge()

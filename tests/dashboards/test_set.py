@@ -70,7 +70,7 @@ class TestEach:
         assert set(marked) == {"Deployments", "Maintenance", "Alerts"}
         assert "quaywatch_deployment_last_time_seconds" in marked["Deployments"]
         assert "quaywatch_maintenance_active" in marked["Maintenance"]
-        assert marked["Alerts"].count("ALERTS{") == 1
+        assert "ALERTS{" in marked["Alerts"]
 
 
 @pytest.mark.parametrize("uid", SET)
