@@ -10,9 +10,11 @@ from .parts import (
     ANY_IS_BAD,
     COMMON,
     HERE,
+    INTERVALS,
     PLACE,
     RUN_EVERY,
     graph,
+    intervals_since,
     now,
     over_time,
     rates,
@@ -118,18 +120,15 @@ def _reading() -> tuple[Panel, ...]:
 
 
 def _flows(levels: Levels) -> tuple[Panel, ...]:
-    ran, every = (
-        f"max by (target, probe) (<quaywatch.probe.{name}>{{{HERE}}})" for name in ("last_run.time", "interval")
-    )
     return (
         fifth(
             title="Do flows run on time?",
             description="Intervals since the last run, 1 or less while all is as configured; at the line nobody knows"
             " any more whether the flow works.",
-            unit="none",
+            unit=INTERVALS,
             steps=red_above(levels.late),
             empty="no flow is configured",
-            queries=over_time(f"(time() - {ran}) / {every}", "{{probe}} {{target}}"),
+            queries=over_time(intervals_since("last_run", HERE), "{{probe}} {{target}}"),
         ),
         fifth(
             title="How many runs are not made?",

@@ -14,6 +14,7 @@ from .parts import (
     PROBE,
     RUN_EVERY,
     graph,
+    last_success,
     mean,
     now,
     over_time,
@@ -34,7 +35,7 @@ def can_we_ship(levels: Levels) -> Dashboard:
         description="Are orders moving? If not: which lock, queue, replica or cache is in the way?",
         variables=(*COMMON, FLOW_TARGET, PROBE),
         rows=(
-            ("Can we ship?", _flows()),
+            ("Can we ship?", _flows(levels)),
             ("What the business does", _business()),
             ("How the flows run", _runs()),
             ("What is in the way", (*_held_up(levels), *_overloaded(levels))),
@@ -42,7 +43,7 @@ def can_we_ship(levels: Levels) -> Dashboard:
     )
 
 
-def _flows() -> tuple[Panel, ...]:
+def _flows(levels: Levels) -> tuple[Panel, ...]:
     return (
         yes_or_no(
             title="Does each flow work now?",
@@ -54,17 +55,7 @@ def _flows() -> tuple[Panel, ...]:
                 "{{probe}} {{target}}",
             ),
         ),
-        stat(
-            title="How long since the last success?",
-            description="Age of the last successful run of each flow.",
-            width=6,
-            height=6,
-            unit="s",
-            queries=now(
-                f"time() - max by (target, probe) (<quaywatch.probe.last_success.time>{{{FLOW}}})",
-                "{{probe}} {{target}}",
-            ),
-        ),
+        last_success(levels, width=6, height=6),
         budget_left(width=5, height=6),
         yes_or_no(
             title="Is everything reachable?",

@@ -18,6 +18,7 @@ from .parts import (
     PROBE,
     RUN_EVERY,
     graph,
+    last_success,
     mean,
     now,
     over_time,
@@ -121,17 +122,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             steps=red_below(1 - min(promise.budget for promise in levels.flows)),
             queries=now(share(*runs), "{{probe}} {{target}}"),
         ),
-        stat(
-            title="How long since the last success?",
-            description="Age of the last successful run.",
-            unit="s",
-            width=4,
-            height=7,
-            queries=now(
-                f"time() - max by (target, probe) (<quaywatch.probe.last_success.time>{{{FLOW}}})",
-                "{{probe}} {{target}}",
-            ),
-        ),
+        last_success(levels, width=4, height=7),
         stat(
             title="How slow is a run for the unlucky?",
             description="The 95th percentile of a run's duration in the time shown, red above the longest that was"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from .builder import Json, Panel, Query, Steps, Variable
+from .levels import Levels
 
 PLACE = 'job=~"$job", environment="$environment"'
 HERE = f'{PLACE}, target=~"$target"'
@@ -18,6 +19,8 @@ COUNTED = f"{GOOD}|failure"
 
 RUN_EVERY = "5m"
 """The least time between two values about runs: of these there is one a minute, or fewer."""
+INTERVALS = "suffix:intervals"
+"""Grafana's unit for a number of intervals."""
 NO_RUN = "no run ended in the time shown"
 
 COMMON = (
@@ -115,7 +118,29 @@ def found_in_memory() -> str:
     return share(hit, f"({hit} + {read})")
 
 
+def intervals_since(what: str, matchers: str) -> str:
+    """PromQL for how many of its intervals ago each flow's ``last_run`` or ``last_success`` began."""
+    began, every = (
+        f"max by (target, probe) (<quaywatch.probe.{name}>{{{matchers}}})" for name in (f"{what}.time", "interval")
+    )
+    return f"(time() - {began}) / {every}"
+
+
 stat = partial(Panel, kind="stat", height=5)
 yes_or_no = partial(Panel, kind="stat", height=5, steps=BAD_BELOW_ONE, mappings=YES_NO)
 table = partial(Panel, kind="table", width=12, height=8)
 graph = Panel
+
+
+def last_success(levels: Levels, *, width: int, height: int) -> Panel:
+    """How long ago each flow last worked, measured by how often it runs."""
+    return stat(
+        title="How long since the last success?",
+        description="In intervals from one run to the next: about 1 at most while each run succeeds. Red from where"
+        " nobody knows any more whether the flow works, or it has not worked for so long.",
+        width=width,
+        height=height,
+        unit=INTERVALS,
+        steps=red_above(levels.late),
+        queries=now(intervals_since("last_success", FLOW), "{{probe}} {{target}}"),
+    )

@@ -117,3 +117,19 @@ def test_alerts_are_marked_that_tell_of_something_here(tmp_path: Path) -> None:
         shown = ('alertname="FlowFailing", severity="page", target="erp"', 'alertname="AgentAbsent", severity="page"')
         store.answers(sent(marked), "5m", {f"{{{labels}}}": 1 for labels in shown})
     store.judge()
+
+
+@pytest.mark.parametrize("board", ["quaywatch-can-we-ship", "quaywatch-flow"])
+def test_the_first_row_turns_red_while_a_flow_is_not_run(board: str, tmp_path: Path) -> None:
+    """However often each flow runs: after three of its intervals, although its last run was a success."""
+    title = "How long since the last success?"
+    (panel,) = [one for one in panels(rendered()[f"{board}.json"]) if one["title"] == title]
+    assert panel["gridPos"]["y"] == 1
+    assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 3]
+    store = Store(tmp_path)
+    for probe, every in (("login", 60), ("label_print", 300)):
+        store.has("quaywatch_probe_last_success_time_seconds", "0x100", probe=probe)
+        store.has("quaywatch_probe_interval_seconds", f"{every}x100", probe=probe)
+    late, early = '{target="erp", probe="login"}', '{target="erp", probe="label_print"}'
+    store.answers(asked(board, title), "300s", {late: 5, early: 1})
+    store.judge()

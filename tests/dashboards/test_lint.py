@@ -25,7 +25,7 @@ EXCLUDED = {
 }
 """The rules that are left out, and why."""
 
-UNITS = {"none", "short", "percentunit", "bytes", "Bps", "s", "cps", "cpm", "ops", "reqps"}
+UNITS = {"none", "short", "percentunit", "bytes", "Bps", "s", "cps", "cpm", "ops", "reqps", "suffix:intervals"}
 """Those of Grafana's units that are used here."""
 WITH_UNITS = {"stat", "table", "timeseries", "gauge"}
 
