@@ -124,11 +124,12 @@ def test_a_probe_of_another_package_joins(installed: Path, tmp_path: Path) -> No
     assert "[connect]" in done.stdout
 
 
+@pytest.mark.timeout(900)
 def test_the_unit_tests_pass_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     """The unit tests of the product pass away from the tree, against what is installed."""
     apart = shutil.ignore_patterns("sandbox", "__pycache__")
     shutil.copytree(ROOT / "tests/unit", tmp_path / "tests/unit", ignore=apart)
     for name in ("tests/conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    done = run(installed / "python", "-P", "-m", "pytest", "-q", "tests/unit", cwd=tmp_path)
+    done = run(installed / "python", "-P", "-m", "pytest", "-q", "--reruns", "1", "tests/unit", cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-4000:]
