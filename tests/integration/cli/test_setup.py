@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sandbox.world import World
 PARTS = ("odoo14", "odoo19")
 FLOWS = ("stock_reserve", "shipment_confirm")
 """What a salesman alone goes through; order_create is part of each."""
-LOGIN, PASSWORD = "setup-probe", "setup-probe-password"
+PASSWORD = "setup-probe-password"
 USED = """
 select (select count(*) from res_users), (select count(*) from res_groups), (select count(*) from res_partner),
        (select count(*) from product_product), (select count(*) from stock_location), (select count(*) from stock_quant)
@@ -37,21 +38,27 @@ def password(server: Odoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUAYWATCH_ADMIN_PASSWORD", server.admin_password)
 
 
-def configured(server: Odoo, directory: Path, *flows: str, **target: Any) -> Path:
+@pytest.fixture
+def tag() -> str:
+    """What names of users and records end in, so that no test, and no earlier attempt, made them."""
+    return secrets.token_hex(3)
+
+
+def configured(server: Odoo, directory: Path, tag: str, *flows: str, **target: Any) -> Path:
     """A configuration of flows with users and records that nobody made yet."""
-    goods = {"targets": ["erp"], "partner": "SETUP-CUSTOMER", "product": "SETUP-PALLET"}
+    goods = {"targets": ["erp"], "partner": f"SETUP-CUSTOMER-{tag}", "product": f"SETUP-PALLET-{tag}"}
     options: dict[str, dict[str, Any]] = {flow: dict(goods) for flow in flows}
     options |= {"login": {"targets": ["erp"]}} if "login" in flows else {}
     options |= {"label_print": {**goods, "paper": "html"}} if "label_print" in flows else {}
-    options |= {"shipment_confirm": {**goods, "location": "SETUP-STOCK"}} if "shipment_confirm" in flows else {}
+    options |= {"shipment_confirm": {**goods, "location": f"SETUP-STOCK-{tag}"}} if "shipment_confirm" in flows else {}
     erp: dict[str, Any] = {
         "kind": "odoo",
         "url": server.url,
         "database": server.database,
-        "login": LOGIN,
+        "login": f"setup-probe-{tag}",
         "password": PASSWORD,
     }
-    erp |= {"janitor": {"login": "setup-janitor", "password": "setup-janitor-password"}, **target}
+    erp |= {"janitor": {"login": f"setup-janitor-{tag}", "password": "setup-janitor-password"}, **target}
     document = {"environment": "test", "installation": "test-setup", "lease": "none", "targets": {"erp": erp}}
     path = directory / "quaywatch.yaml"
     path.write_text(yaml.safe_dump({**document, "probes": options}))
@@ -64,16 +71,16 @@ def setup(path: Path, *more: str) -> int:
 
 
 def test_flows_run_with_what_it_makes_and_with_no_more(
-    server: Odoo, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Odoo, world: World, tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It says what is missing and changes nothing; makes it; has nothing left to do; and then every flow succeeds."""
-    path = configured(server, tmp_path, *FLOWS)
+    path = configured(server, tmp_path, tag, *FLOWS)
     before = sql(world.postgres, USED, server.database)
     assert setup(path) == 0
-    assert "missing  the product SETUP-PALLET" in capsys.readouterr().out
+    assert f"missing  the product SETUP-PALLET-{tag}" in capsys.readouterr().out
     assert sql(world.postgres, USED, server.database) == before
     assert setup(path, "--apply") == 0
-    assert "made     stock of SETUP-PALLET: 10000" in capsys.readouterr().out
+    assert f"made     stock of SETUP-PALLET-{tag}: 10000" in capsys.readouterr().out
     made = sql(world.postgres, USED, server.database)
     assert setup(path, "--apply") == 0
     assert "Everything is there; nothing was changed." in capsys.readouterr().out
@@ -81,24 +88,26 @@ def test_flows_run_with_what_it_makes_and_with_no_more(
     assert main(["check", "-c", str(path)]) == 0, capsys.readouterr().out
     for flow in FLOWS:
         assert main(["probe", flow, "-c", str(path)]) == 0, capsys.readouterr().out
-    papers = configured(server, tmp_path, "label_print")
+    papers = configured(server, tmp_path, tag, "label_print")
     assert setup(papers, "--apply") == 0
-    assert "made     the probe's user setup-probe: the group stock.group_stock_user" in capsys.readouterr().out
+    assert f"made     the probe's user setup-probe-{tag}: the group stock.group_stock_user" in capsys.readouterr().out
     assert main(["probe", "label_print", "-c", str(papers)]) == 0, capsys.readouterr().out
 
 
-def test_a_key_is_made_kept_and_replaced(server: Odoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_is_made_kept_and_replaced(
+    server: Odoo, tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The key logs in and its file is its owner's alone; a good one is left alone, one that is refused replaced.
 
     How long it lasts is measured where it ends, on 19 and not on 14.
     """
-    path, key = configured(server, tmp_path, "login"), tmp_path / "erp.key"
+    path, key = configured(server, tmp_path, tag, "login"), tmp_path / "erp.key"
     arguments = ("--apply", "--api-key-file", str(key))
     assert setup(path, *arguments) == 0
     assert f"made     the API key in {key}" in capsys.readouterr().out
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     first = key.read_text()
-    with_key = configured(server, tmp_path, "login", api_key=f"${{file:{key}}}")
+    with_key = configured(server, tmp_path, tag, "login", api_key=f"${{file:{key}}}")
     assert main(["check", "-c", str(with_key)]) == 0, capsys.readouterr().out
     assert main(["once", "-c", str(with_key), "--exporter", "odoo_api_keys"]) == 0
     ends = server.database == "odoo19"
@@ -111,12 +120,12 @@ def test_a_key_is_made_kept_and_replaced(server: Odoo, tmp_path: Path, capsys: p
 
 
 def test_what_is_somebodys_is_left_to_a_person(
-    server: Odoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Odoo, tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A customer with a phone number and a product without stock are told, and neither is changed; the code is 1."""
     admin = server.admin()
     partner = admin.ensure("res.partner", {"ref": "SETUP-PHONE"}, {"name": "Somebody", "phone": "+1 555 0100"})
-    path = configured(server, tmp_path, "stock_reserve")
+    path = configured(server, tmp_path, tag, "stock_reserve")
     document = yaml.safe_load(path.read_text())
     document["probes"]["stock_reserve"] |= {"partner": "SETUP-PHONE", "product": server.product_id}
     path.write_text(yaml.safe_dump(document))
@@ -128,10 +137,10 @@ def test_what_is_somebodys_is_left_to_a_person(
 
 
 def test_who_is_no_administrator_is_refused(
-    server: Odoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Odoo, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A salesman makes no users, and is told so in one line."""
     monkeypatch.setenv("QUAYWATCH_ADMIN_PASSWORD", server.password)
-    path = configured(server, tmp_path, "order_create", login="setup-nobody")
+    path = configured(server, tmp_path, tag, "order_create", login="setup-nobody")
     assert main(["setup", "odoo", "-c", str(path), "--admin-login", server.login, "--apply"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
