@@ -24,7 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from quaywatch.runtime.probing.marks import mark_prefix, run_id
+from quaywatch.runtime.probing.marks import mark_prefix, run_id, run_of
 from quaywatch.runtime.schedule.turns import SPREAD, share
 from sandbox.parts import postgres
 from sandbox.process import Services
@@ -212,12 +212,12 @@ class Trial:
         """What became of the ticks, from each fault to the next."""
         bounds = [ticks[0] - self.plan.every / 2, *(at for at, _ in self.begun), ticks[-1] + self.plan.every / 2]
         faults = ["none", *(fault for _, fault in self.begun)]
-        runs = self._runs_by_mark()
+        runs = self._by_run()
         missed = [stretch for agent in self.agents for stretch in agent.missed()]
         told = []
         for fault, begin, end in zip(faults, bounds[:-1], bounds[1:], strict=True):
             inside = [tick for tick in ticks if begin <= tick < end]
-            done = {tick: runs.get(_mark(tick), []) for tick in inside}
+            done = {tick: runs.get(_run(tick), []) for tick in inside}
             twice = [tick for tick, times in done.items() if len(times) > 1]
             not_run = [tick for tick, times in done.items() if not times]
             told.append(
@@ -235,11 +235,11 @@ class Trial:
             )
         return told
 
-    def _runs_by_mark(self) -> dict[str, list[float]]:
+    def _by_run(self) -> dict[str, list[float]]:
         runs = defaultdict[str, list[float]](list)
         for agent in self.agents:
             for line in agent.runs():
-                runs[line["mark"]].append(line["at"])
+                runs[run_of(line["mark"])].append(line["at"])
         return runs
 
     def _counted(self, what: str, begin: float, end: float) -> int:
@@ -294,7 +294,7 @@ _FAULTS: Final[Mapping[str, Callable[[Trial], Coroutine[Any, Any, None]]]] = {
 }
 
 
-def _mark(tick: float) -> str:
+def _run(tick: float) -> str:
     identity = run_id(installation=_INSTALLATION, target=_TARGET, database=_DATABASE, probe=_PROBE, tick=tick)
     return mark_prefix(_INSTALLATION, _PROBE) + identity
 

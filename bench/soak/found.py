@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from quaywatch.runtime.probing.marks import run_of
 from sandbox.parts.postgres import Postgres
 
 _ORDERS: Final = """
@@ -77,9 +78,9 @@ async def stock(postgres: Postgres, database: str) -> Stock:
         await session.close()
 
 
-def by_mark(found: Iterable[Order]) -> Mapping[str, list[Order]]:
+def by_run(found: Iterable[Order]) -> Mapping[str, list[Order]]:
     """The orders of each run."""
     grouped: dict[str, list[Order]] = {}
     for order in found:
-        grouped.setdefault(order.mark, []).append(order)
+        grouped.setdefault(run_of(order.mark), []).append(order)
     return grouped

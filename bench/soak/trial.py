@@ -13,7 +13,7 @@ from sandbox.parts.postgres import Postgres
 from .business import clock_stopped, trade
 from .flows import PER_SHIPMENT, Flow, Turn, flows, in_browser, turns
 from .foretold import Range, broken, foretold, promised
-from .found import Order, Stock, by_mark, orders, stock
+from .found import Order, Stock, by_run, orders, stock
 from .picture import Change, picture, settled
 from .series import Series, series
 from .sweeps import Sum, swept
@@ -151,7 +151,7 @@ class _Field:
     async def _stretch(self, job: Job, some: Sequence[Turn]) -> tuple[Stretch, list[str]]:
         made = await series(job, some, self._say)
         await settled(self._postgres, self._server.database)
-        expected, wrong = self._expected(job, made, by_mark(await self._orders(job.installation)))
+        expected, wrong = self._expected(job, made, by_run(await self._orders(job.installation)))
         sums = await swept(job, self._known.values())
         remaining = await self._orders(job.installation)
         wrong += [f"{order.mark} is left open by the sweep" for order in remaining if not order.over or order.open]

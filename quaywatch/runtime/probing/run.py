@@ -19,7 +19,7 @@ from quaywatch.clock import Clock
 from quaywatch.contract import Meter, Outcome, ProbeTask, Reason, Target
 from quaywatch.runtime import catalogue
 
-from .marks import mark_prefix, run_id
+from .marks import PROCESS, mark, run_id
 from .saga import SYNTHETIC, Saga, StepRecord, stamp
 from .suspicion import Case, Cause, Evidence, Finding, Inquiry, OnSuspicion, leading
 from .verdict import Verdict
@@ -93,6 +93,7 @@ async def run_probe(
     clock: Clock,
     on_suspicion: OnSuspicion | None = None,
     muted: bool = False,
+    process: str = PROCESS,
 ) -> RunRecord:
     """Run a probe for one tick and undo what it did.
 
@@ -109,9 +110,10 @@ async def run_probe(
         clock: monotonic time for durations, time of day for the record.
         on_suspicion: asked why a step is slow or failed.
         muted: whether maintenance is on, and so nobody to be alarmed; the trace says it.
+        process: whose marks they are, among the agents that may run the same tick.
     """
     announce(task, target, meter)
-    case, name = _case(task, driver, target, tick, installation), task.probe.name
+    case, name = _case(task, driver, target, tick, installation, process), task.probe.name
     run = _Run(task, driver, case, tick, meter=meter, tracer=tracer, clock=clock, ask=on_suspicion)
     with _span(tracer, f"probe {name}", _attributes(case, muted=muted), context=Context()) as span:
         record = await run.carry_out(span)
@@ -136,7 +138,7 @@ def skip_probe(
     Whether the flow works is not known then, so what the last run said is withdrawn.
     """
     announce(task, target, meter)
-    case = _case(task, driver, target, tick, installation)
+    case = _case(task, driver, target, tick, installation, PROCESS)
     meter.add(catalogue.PROBE_RUNS, 1, case.target, case.probe, Outcome.SKIPPED)
     meter.clear(catalogue.PROBE_SUCCESS, case.target, case.probe)
     return RunRecord(
@@ -156,11 +158,11 @@ def skip_probe(
     )
 
 
-def _case(task: ProbeTask, driver: Any, target: Target, tick: float, installation: str) -> Case:
+def _case(task: ProbeTask, driver: Any, target: Target, tick: float, installation: str, process: str) -> Case:
     database, name = str(getattr(driver, "database", "")), task.probe.name
     identity = run_id(installation=installation, target=target.name, database=database, probe=name, tick=tick)
-    mark = mark_prefix(installation, name) + identity
-    return Case(target=target.name, probe=name, database=database, run_id=identity, mark=mark)
+    bears = mark(installation, name, identity, process)
+    return Case(target=target.name, probe=name, database=database, run_id=identity, mark=bears)
 
 
 def _attributes(case: Case, *, muted: bool) -> dict[str, str]:

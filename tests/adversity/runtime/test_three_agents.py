@@ -104,14 +104,18 @@ async def the_one_acting(agents: list[Process]) -> Process:
     return acting(agents)[0]
 
 
+_RUNS = "select regexp_replace(mark, '/[^/]*$', '') as run, array_agg(agent) as agents from runs group by run"
+"""A mark ends in the process that ran the tick."""
+
+
 async def runs(server: Postgres, *, more_than: int = 0) -> dict[str, list[str]]:
-    """For each tick's mark who ran it, as soon as there are more of them."""
+    """For each tick's run who ran it, as soon as there are more of them."""
     seen: dict[str, list[str]] = {}
     deadline = time.monotonic() + WITHIN
     async with superuser(server) as session:
         while len(seen) <= more_than and time.monotonic() < deadline:
-            rows = await session.fetch("select mark, array_agg(agent) as agents from runs group by mark")
-            seen = {row["mark"]: row["agents"] for row in rows}
+            rows = await session.fetch(_RUNS)
+            seen = {row["run"]: row["agents"] for row in rows}
             await asyncio.sleep(0.1)
     return seen
 

@@ -15,7 +15,7 @@ from quaywatch.contract import Probe, ProbeTask, SweepOrder, Swept, Target, Targ
 from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
-from quaywatch.runtime.probing.marks import mark_prefix
+from quaywatch.runtime.probing.marks import PROCESS, mark_prefix
 from quaywatch.secret import Secret
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import Postgres, sql
@@ -30,7 +30,7 @@ def address(server: Odoo, **changed: Any) -> OdooAddress:
         password=Secret(server.password),
         janitor_login=server.janitor_login,
         janitor_password=Secret(server.janitor_password),
-        answer_within=10.0,
+        answer_within=40.0,
     )
     return replace(plain, **changed)
 
@@ -45,12 +45,12 @@ def task(
     options: Any = None,
     *,
     probe: Probe[Driver, Any] = order_create.PROBE,
-    deadline: float = 20,
-    undo_within: float = 10,
+    deadline: float = 60,
+    undo_within: float = 60,
 ) -> ProbeTask:
     """order_create, with the sandbox's partner and product, unless told otherwise."""
     options = options or order_create.Options(partner=server.partner_id, product=server.product_id)
-    return ProbeTask(replace(probe, undo_within=undo_within), options, every=60, deadline=deadline)
+    return ProbeTask(replace(probe, undo_within=undo_within), options, every=300, deadline=deadline)
 
 
 async def run_once(
@@ -61,8 +61,9 @@ async def run_once(
     installation: str,
     probe: Probe[Driver, Any] = order_create.PROBE,
     tick: float | None = None,
+    process: str = PROCESS,
 ) -> RunRecord:
-    """One run, for the present moment unless a tick is given."""
+    """One run, for the present moment unless a tick is given, by this agent unless another is named."""
     return await run_probe(
         task(server, options, probe=probe),
         driver,
@@ -72,6 +73,7 @@ async def run_once(
         meter=Instruments("", SystemClock()),
         tracer=NoOpTracer(),
         clock=SystemClock(),
+        process=process,
     )
 
 

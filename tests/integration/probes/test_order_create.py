@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from probes.order_create import Options
 from quaywatch.contract import Outcome, Reason, Swept
 from quaywatch.drivers.odoo import OdooServer
+from quaywatch.runtime.probing.marks import mark
 from quaywatch.secret import Secret
 from sandbox.faults import stop_odoo
 from sandbox.parts.odoo import Odoo
@@ -78,6 +80,21 @@ async def test_the_same_tick_takes_over(driver: OdooServer, server: Odoo, world:
     assert marked(world.postgres, server.database, INSTALLATION) == 0
 
 
+async def test_two_agents_at_one_tick_leave_each_other_alone(server: Odoo, driver: OdooServer, world: World) -> None:
+    """While leases overlap both run the tick at the same moment: both pass, and each undoes its own order alone."""
+    other = OdooServer(address(server))
+    tick = 1_700_000_300.0
+    runs = [
+        run_once(agent, server, installation=INSTALLATION, tick=tick, process=name)
+        for agent, name in ((driver, "anna"), (other, "bert"))
+    ]
+    records = await asyncio.gather(*runs)
+    await other.close()
+    assert [(record.outcome, record.message) for record in records] == [(Outcome.SUCCESS, "")] * 2
+    assert records[0].run_id == records[1].run_id
+    assert marked(world.postgres, server.database, INSTALLATION) == 0
+
+
 async def test_without_a_janitor_the_sweep_counts_what_stays(server: Odoo, driver: OdooServer) -> None:
     """Order and delivery stay cancelled and are residue, nothing permanent; a janitor's sweep erases them."""
     alone = OdooServer(address(server, janitor_login="", janitor_password=None))
@@ -124,8 +141,8 @@ async def _validate(driver: OdooServer, picking: int) -> None:
 def _left(server: Odoo, run_id: str, *, installation: str = INSTALLATION) -> dict[str, Any]:
     """The values of an order as a run makes it."""
     line = (0, 0, {"product_id": server.product_id, "product_uom_qty": 1})
-    mark = f"quaywatch/{installation}/order_create/{run_id}"
-    return {"partner_id": server.partner_id, "client_order_ref": mark, "order_line": [line]}
+    bears = mark(installation, "order_create", run_id)
+    return {"partner_id": server.partner_id, "client_order_ref": bears, "order_line": [line]}
 
 
 @pytest.mark.parametrize("case", [(14, "xmlrpc")], ids=["14"], indirect=True)

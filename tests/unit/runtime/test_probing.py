@@ -24,7 +24,7 @@ from quaywatch.errors import (
     WrongResultError,
 )
 from quaywatch.runtime.probing import RunRecord, announce, run_probe
-from quaywatch.runtime.probing.marks import mark_prefix, run_id
+from quaywatch.runtime.probing.marks import mark_prefix, run_id, run_of
 from tests.unit.runtime.probe_fakes import TARGET, Numbers, Run, Spans, task
 
 NAMES = {"target": "erp", "probe": "small_flow"}
@@ -48,7 +48,9 @@ def spans() -> Spans:
     return Spans()
 
 
-async def ran(work: ProbeTask, meter: Numbers, spans: Spans | None = None, *, tick: float = 60.0) -> RunRecord:
+async def ran(
+    work: ProbeTask, meter: Numbers, spans: Spans | None = None, *, tick: float = 60.0, process: str = "anna"
+) -> RunRecord:
     """One run."""
     return await run_probe(
         work,
@@ -59,6 +61,7 @@ async def ran(work: ProbeTask, meter: Numbers, spans: Spans | None = None, *, ti
         meter=meter,
         tracer=spans.tracer if spans else get_tracer("silent"),
         clock=SystemClock(),
+        process=process,
     )
 
 
@@ -222,15 +225,17 @@ async def test_a_cancelled_run_is_undone_and_not_counted(meter: Numbers) -> None
 
 
 async def test_the_mark_is_the_same_for_the_same_tick(meter: Numbers) -> None:
-    """Every agent and every attempt gives one tick one mark; another tick has another."""
+    """Every attempt of a process gives one tick one mark; another tick has another, and so has another agent."""
     marks: list[str] = []
 
     async def flow(_driver: Any, _options: Any, tx: Transaction) -> None:
         marks.append(tx.mark)
 
-    for tick in (60.0, 60.0, 120.0):
-        await ran(task(flow), meter, tick=tick)
+    for tick, process in ((60.0, "anna"), (60.0, "anna"), (120.0, "anna"), (60.0, "bert")):
+        await ran(task(flow), meter, tick=tick, process=process)
     assert marks[0] == marks[1] != marks[2]
+    assert marks[0] != marks[3]
+    assert run_of(marks[0]) == run_of(marks[3]) != run_of(marks[2])
     assert marks[0].startswith(mark_prefix("acme-eu", "small_flow"))
 
 
