@@ -7,6 +7,8 @@ from .levels import Levels
 from .parts import (
     ANY_IS_BAD,
     COMMON,
+    DATABASE,
+    DATABASES,
     FLOW,
     FLOW_TARGET,
     NO_RUN,
@@ -33,7 +35,7 @@ def can_we_ship(levels: Levels) -> Dashboard:
         uid="quaywatch-can-we-ship",
         title="Can we ship?",
         description="Are orders moving? If not: which lock, queue, replica or cache is in the way?",
-        variables=(*COMMON, FLOW_TARGET, PROBE),
+        variables=(*COMMON, FLOW_TARGET, PROBE, DATABASE),
         rows=(
             ("Can we ship?", _flows(levels)),
             ("What the business does", _business()),
@@ -73,14 +75,16 @@ def _business() -> tuple[Panel, ...]:
             title="How many orders are confirmed?",
             description="Orders confirmed within the last hour, the probes' own left out.",
             width=6,
-            queries=over_time(f"sum by (target, database) (<odoo.orders.confirmed.recent>{{{PLACE}}})", "{{database}}"),
+            queries=over_time(
+                f"sum by (target, database) (<odoo.orders.confirmed.recent>{{{DATABASES}}})", "{{database}}"
+            ),
         ),
         graph(
             title="How many transfers are done?",
             description="Transfers done within the last hour, by type of operation.",
             width=6,
             queries=over_time(
-                f"sum by (database, type) (<odoo.pickings.done.recent>{{{PLACE}}})", "{{database}} {{type}}"
+                f"sum by (database, type) (<odoo.pickings.done.recent>{{{DATABASES}}})", "{{database}} {{type}}"
             ),
         ),
         graph(
@@ -88,14 +92,16 @@ def _business() -> tuple[Panel, ...]:
             description="Transfers to be done, ready or waiting.",
             width=6,
             stacked=True,
-            queries=over_time(f"sum by (database, state) (<odoo.pickings.open>{{{PLACE}}})", "{{database}} {{state}}"),
+            queries=over_time(
+                f"sum by (database, state) (<odoo.pickings.open>{{{DATABASES}}})", "{{database}} {{state}}"
+            ),
         ),
         graph(
             title="When was the last order?",
             description="Time since the last order was confirmed by anybody but the probes.",
             width=6,
             empty="there never was an order",
-            queries=over_time(f"min by (database) (<odoo.orders.last.age>{{{PLACE}}})", "{{database}}"),
+            queries=over_time(f"min by (database) (<odoo.orders.last.age>{{{DATABASES}}})", "{{database}}"),
         ),
     )
 
@@ -152,7 +158,9 @@ def _held_up(levels: Levels) -> tuple[Panel, ...]:
             empty="nobody waits",
             when_fine=True,
             steps=red_above(levels.lock_wait),
-            queries=over_time(f"max by (target, database) (<postgresql.lock.wait.longest>{{{PLACE}}})", "{{database}}"),
+            queries=over_time(
+                f"max by (target, database) (<postgresql.lock.wait.longest>{{{DATABASES}}})", "{{database}}"
+            ),
         ),
         graph(
             title="How far behind is the standby?",
@@ -175,14 +183,14 @@ def _overloaded(levels: Levels) -> tuple[Panel, ...]:
             empty="no job is due",
             when_fine=True,
             queries=over_time(
-                f"max by (database, channel) (<odoo.queue.oldest.age>{{{PLACE}}})", "{{database}} {{channel}}"
+                f"max by (database, channel) (<odoo.queue.oldest.age>{{{DATABASES}}})", "{{database}} {{channel}}"
             ),
         ),
         graph(
             title="How deep are the queues?",
             description="Jobs that are not done, by database.",
             stacked=True,
-            queries=over_time(f"sum by (database) (<odoo.queue.live>{{{PLACE}}})", "{{database}}"),
+            queries=over_time(f"sum by (database) (<odoo.queue.live>{{{DATABASES}}})", "{{database}}"),
         ),
         graph(
             title="Is Redis running full?",

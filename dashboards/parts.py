@@ -10,6 +10,8 @@ from .levels import Levels
 PLACE = 'job=~"$job", environment="$environment"'
 HERE = f'{PLACE}, target=~"$target"'
 TENANT = f'{HERE}, database=~"$database"'
+DATABASES = f'{PLACE}, database=~"$database"'
+"""For the panels where a target is that of a flow, which is not where databases are read."""
 FLOW = f'{HERE}, probe=~"$probe"'
 
 GOOD = "success|flaky|cleanup_failed"

@@ -13,7 +13,7 @@ import dashboards
 from alerts.rule import Board
 from otel_config.names import prometheus_name
 from quaywatch.cli.registry import all_metrics
-from tests.contract.test_dashboards import LEVELS, panels, rendered
+from tests.contract.test_dashboards import LEVELS, expressions, panels, rendered
 
 Json = dict[str, Any]
 
@@ -71,6 +71,14 @@ class TestEach:
         assert "quaywatch_deployment_last_time_seconds" in marked["Deployments"]
         assert "quaywatch_maintenance_active" in marked["Maintenance"]
         assert "ALERTS{" in marked["Alerts"]
+
+
+def test_whether_one_tenant_can_ship_is_asked_of_it_alone() -> None:
+    """What tells databases apart shows the one that is chosen; what has none is of flows or of a whole server."""
+    asked = [text for panel in panels(SET["quaywatch-can-we-ship"]) for text in expressions(panel)]
+    by_database = [text for text in asked if re.search(r"by \([^)]*\bdatabase\b", text)]
+    assert len(by_database) >= 7
+    assert [text for text in by_database if 'database=~"$database"' not in text] == []
 
 
 @pytest.mark.parametrize("uid", SET)
