@@ -70,6 +70,7 @@ _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "object", "additionalProperties": _TEXT}
 _DURATION: Final = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}
 _SELECTOR: Final = _closed("", matchLabels=_TEXTS, matchExpressions={"type": "array"})
+_NAMESPACES: Final = _closed("matchNames", matchNames={"type": "array", "items": _TEXT})
 _RELABELING: Final = _closed(
     "",
     action=_TEXT,
@@ -102,7 +103,7 @@ _GROUP: Final = _closed("name", name=_TEXT, interval=_DURATION, rules={"type": "
 
 def _monitor(endpoints: str) -> dict[str, Any]:
     listed = {endpoints: {"type": "array", "minItems": 1, "items": _ENDPOINT}}
-    return _closed(f"selector {endpoints}", selector=_SELECTOR, **listed)
+    return _closed(f"selector {endpoints}", selector=_SELECTOR, namespaceSelector=_NAMESPACES, **listed)
 
 
 _SPECS: Final = {
@@ -115,7 +116,7 @@ _SPECS: Final = {
 
 @cache
 def _operators() -> Draft202012Validator:
-    metadata = _closed("name labels", name=_TEXT, namespace=_TEXT, labels=_TEXTS)
+    metadata = _closed("name labels", name=_TEXT, namespace=_TEXT, labels=_TEXTS, annotations=_TEXTS)
     kinds = [
         _closed("apiVersion kind metadata spec", apiVersion=_TEXT, kind={"const": kind}, metadata=metadata, spec=spec)
         for kind, spec in _SPECS.items()

@@ -176,6 +176,27 @@ def test_a_browser_has_its_image_and_room() -> None:
     assert yaml.safe_load(text_of("browser"))["browser"] == {"sandbox": False, "dev_shm": True}
 
 
+def test_a_monitor_elsewhere_finds_the_agents() -> None:
+    """It looks into the agents' namespace, and is in its own."""
+    monitor = only("ServiceMonitor", example("complete"))
+    assert monitor["metadata"]["namespace"] == "prometheus"
+    assert monitor["spec"]["namespaceSelector"]["matchNames"] == ["observability"]
+    assert only("Service", example("complete"))["metadata"]["namespace"] == "observability"
+
+
+def test_an_annotation_for_all_reaches_everything() -> None:
+    """Beside those that an object has of its own, and nothing of them is lost."""
+    annotations = {item["kind"]: item["metadata"]["annotations"] for item in rendered_by_the_chart("complete")}
+    assert {told["example.com/contact"] for told in annotations.values()} == {"platform@example.com"}
+    assert annotations["Service"]["example.com/scrape"] == "no"
+    assert annotations["Pod"]["helm.sh/hook"] == "test"
+
+
+def rendered_by_the_chart(name: str) -> list[Manifest]:
+    """What an example renders to without the objects that its values bring along."""
+    return [item for item in example(name) if "app.kubernetes.io/name" in item["metadata"].get("labels", {})]
+
+
 def test_egress_is_to_what_is_configured() -> None:
     """Addresses, Services here and elsewhere, names outside, and what only the values can tell: each has its rule."""
     (pod_policy,) = [item["spec"] for item in example("complete") if item["kind"] == "NetworkPolicy"]

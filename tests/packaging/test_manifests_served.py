@@ -26,7 +26,12 @@ from tests.packaging.kubernetes import Manifest, documents
 OVERLAYS = ("browser", "daemonset", "deployment")
 EXAMPLES = ("browser", "complete", "daemonset", "deployment")
 UNKNOWN = frozenset({"PodDisruptionBudget", "PodMonitor", "PrometheusRule", "ServiceMonitor"})
-CLUSTERWIDE = frozenset({"ClusterRole", "ClusterRoleBinding", "Namespace", "PriorityClass"})
+CLUSTERWIDE = frozenset({"ClusterRole", "ClusterRoleBinding", "Namespace", "PriorityClass", "RuntimeClass"})
+PLURALS = {
+    "NetworkPolicy": "networkpolicies",
+    "PriorityClass": "priorityclasses",
+    "RuntimeClass": "runtimeclasses",
+}
 RIGHTS = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 NAME = "quaywatch"
 RENDERED = [*(("overlay", name) for name in OVERLAYS), *(("example", name) for name in EXAMPLES)]
@@ -50,7 +55,7 @@ def create(server: Kubernetes, manifest: Manifest, query: str = "") -> None:
     """Make an object; `AssertionError` with what the server says when it refuses, but for one that is there."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     room = "" if kind in CLUSTERWIDE else f"/namespaces/{manifest['metadata'].get('namespace', 'default')}"
-    plural = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}.get(kind, f"{kind.lower()}s")
+    plural = PLURALS.get(kind, f"{kind.lower()}s")
     path = f"/{'apis' if '/' in version else 'api'}/{version}{room}/{plural}{query}"
     try:
         ask(server, "POST", path, manifest)
@@ -67,6 +72,7 @@ def prerequisites(among: list[Manifest]) -> Iterator[Manifest]:
         "metadata": {"name": "monitoring"},
         "value": 1,
     }
+    yield {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "gvisor"}, "handler": "runsc"}
     for name in {item["metadata"].get("namespace", "default") for item in among}:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 

@@ -1,9 +1,7 @@
-{{/* What a ServiceMonitor and a PodMonitor have alike: of the chart's root and of the values of the one or the other. */}}
+{{/* What the operator's objects have alike: of the chart's `root`, and of the values of one of them, `monitor`. */}}
 {{- define "quaywatch.monitorMetadata" -}}
-{{ include "quaywatch.metadata" .root }}
-  {{- with .monitor.extraLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+{{- $own := dict "namespace" .monitor.namespace "labels" .monitor.extraLabels }}
+{{- include "quaywatch.metadata" (merge (dict "root" .root) $own) }}
 {{- end }}
 
 {{- define "quaywatch.monitorEndpoint" -}}

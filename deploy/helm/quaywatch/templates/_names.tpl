@@ -37,11 +37,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* An object's metadata: of the chart's `root`, and, where they are its own, `name`, `namespace`, `labels` and `annotations`. */}}
 {{- define "quaywatch.metadata" -}}
-name: {{ include "quaywatch.fullname" . }}
-namespace: {{ include "quaywatch.namespace" . }}
+name: {{ default (include "quaywatch.fullname" .root) .name }}
+namespace: {{ default (include "quaywatch.namespace" .root) .namespace }}
+{{ include "quaywatch.marks" . }}
+{{- end }}
+
+{{/* The same of an object that is in no namespace, without its name. */}}
+{{- define "quaywatch.marks" -}}
 labels:
-  {{- include "quaywatch.labels" . | nindent 2 }}
+  {{- mergeOverwrite (include "quaywatch.labels" .root | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
+{{- with mergeOverwrite (deepCopy .root.Values.commonAnnotations) (default dict .annotations) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "quaywatch.serviceAccountName" -}}

@@ -23,9 +23,18 @@ spec:
       {{- merge (deepCopy .) $own | toYaml | nindent 6 }}
     {{- end }}
   {{- end }}
+  {{- with .Values.extraInitContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   containers:
     -
       {{- include "quaywatch.container" . | nindent 6 }}
+      {{- with .Values.startupProbe }}
+      startupProbe:
+        httpGet: {path: /healthz, port: http-quaywatch}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       readinessProbe:
         httpGet: {path: /readyz, port: http-quaywatch}
         {{- toYaml .Values.readinessProbe | nindent 8 }}
@@ -42,7 +51,9 @@ serviceAccountName: {{ include "quaywatch.serviceAccountName" . }}
 automountServiceAccountToken: false
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- $network := list "hostAliases" "dnsPolicy" "dnsConfig" }}
+{{- $placement := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" }}
+{{- range $key := concat (list "imagePullSecrets") $network $placement }}
 {{- with index $.Values $key }}
 {{ $key }}: {{- if kindIs "string" . }} {{ . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
