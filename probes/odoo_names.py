@@ -38,6 +38,8 @@ GROUPS = Name("res.users", ("groups_id", "group_ids"))
 """The groups of a user: renamed in 19."""
 STORABLE = Name("product.product", ("is_storable", "detailed_type", "type"))
 """Whether stock of a product is kept: ``type`` says it on 14, ``detailed_type`` on 15 to 17, ``is_storable`` since."""
+RULE_LEADS_TO = Name("stock.rule", ("location_dest_id", "location_id"))
+"""Where the goods of a rule of a route get to: renamed in 16."""
 ZPL_TEMPLATE = Name("product.label.layout", ("zpl_template",))
 """The layout of ZPL labels that the form for labels lets choose: on 19; where it is, the report wants it."""
 LABEL_FORM = "product.label.layout"

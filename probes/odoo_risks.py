@@ -1,6 +1,7 @@
 """What a flow's records can set off beside what it is for, looked at before the flow starts; at risk it does not.
 
-Automation rules, paid labels, mails: `odoo_hazards` finds them. What nobody may look at is a risk like any other.
+Automation rules, paid labels and mails are found by `odoo_hazards`, what Odoo would buy or make by `odoo_procurement`.
+What nobody may look at is a risk like any other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from quaywatch.contract import Odoo, Transaction
 from quaywatch.errors import ConfigError, PermissionDeniedError, VersionError
 
 from . import odoo_hazards as hazards
+from . import odoo_procurement as procurement
 from .odoo_hazards import Risk
+from .odoo_references import REFERENCES
 
 LOOK_EVERY: Final = 3600.0
 """Seconds for which a flow that was found harmless is not looked at again."""
@@ -37,6 +40,11 @@ class Wanted(Protocol):
         ...
 
     @property
+    def product(self) -> int | str | None:
+        """The product: an id or a reference; None when it is not known what is ordered."""
+        ...
+
+    @property
     def accept_risks(self) -> tuple[str, ...]:
         """Names of risks."""
         ...
@@ -49,6 +57,8 @@ class Wanted(Protocol):
 
 Wants = TypeVar("Wants", bound=Wanted)
 Flow = Callable[[Odoo, Wants, Transaction], Awaitable[None]]
+Reading = tuple[str, Callable[[Odoo], Awaitable[list[Risk]]]]
+"""The model that is looked at, and who reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +79,36 @@ async def look(odoo: Odoo, wanted: Wanted) -> Look:
     Raises:
         TargetError: when Odoo does not answer.
     """
-    looks: list[tuple[str, Callable[[Odoo], Awaitable[list[Risk]]]]] = [
-        (hazards.RULE, lambda user: hazards.automations(user, wanted.touches))
-    ]
-    if wanted.ships:
-        looks += [
-            (hazards.CARRIER, lambda user: hazards.carriers(user, wanted.partner)),
-            (hazards.COMPANY, hazards.mails),
-        ]
     risks: list[Risk] = []
     unseen: list[str] = []
-    for model, reading in looks:
+    for model, reading in [*_of_all(wanted), *await _of_ordering(odoo, wanted)]:
         found = await _as_whoever_may(odoo, reading)
         risks += found or ()
         unseen += [model] if found is None else []
     return Look(tuple(risks), tuple(unseen))
+
+
+def _of_all(wanted: Wanted) -> list[Reading]:
+    readings: list[Reading] = [(hazards.RULE, lambda user: hazards.automations(user, wanted.touches))]
+    if wanted.ships:
+        readings.append((hazards.CARRIER, lambda user: hazards.carriers(user, wanted.partner)))
+        readings.append((hazards.COMPANY, hazards.mails))
+    return readings
+
+
+async def _of_ordering(odoo: Odoo, wanted: Wanted) -> list[Reading]:
+    """Of flows with a product and a customer; that there are none by these names they say themselves."""
+    if wanted.product is None or wanted.partner is None:
+        return []
+    try:
+        product = await REFERENCES.resolve(odoo, procurement.PRODUCT, "default_code", wanted.product)
+        partner = await REFERENCES.resolve(odoo, hazards.PARTNER, "ref", wanted.partner)
+    except ConfigError:
+        return []
+    return [
+        (procurement.ROUTING, lambda user: procurement.supplies(user, product, partner)),
+        (procurement.ORDERPOINT, lambda user: procurement.reordering(user, product)),
+    ]
 
 
 async def _as_whoever_may(odoo: Odoo, reading: Callable[[Odoo], Awaitable[list[Risk]]]) -> list[Risk] | None:

@@ -22,6 +22,8 @@ class Touched:
     accept_risks: tuple[str, ...]
     partner: None = None
     """Nobody can tell who is shipped to."""
+    product: None = None
+    """Nor what."""
 
 
 def touched_by(flow: Flow, accepted: tuple[str, ...]) -> Touched:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from probes import order_create, shipment_confirm
+from probes.odoo_names import RULE_LEADS_TO, STORABLE, storable_values
 from probes.odoo_risks import findings, look
 from probes.scripted import OdooOptions, probe_of
 from quaywatch.config import load_text
@@ -182,6 +183,94 @@ async def test_a_carrier_that_is_paid_stops_who_ships(
     finally:
         admin.call("res.partner", "write", [shipments.partner], {"property_delivery_carrier_id": False})
         sql(world.postgres, f"delete from delivery_carrier where id = {carrier}", server.database)  # noqa: S608
+
+
+@pytest.fixture
+def product(server: Odoo) -> int:
+    """A product of its own, which this test may change."""
+    admin = server.admin()
+    name = STORABLE.among(admin.fields("product.product")) or ""
+    values = {"name": "Risk", **storable_values(name, kept=True)}
+    return admin.ensure("product.product", {"default_code": "RISK-PRODUCT"}, values)
+
+
+def make_route(server: Odoo, *rules: dict[str, Any], **values: Any) -> int:
+    """A route with rules that take goods from the first warehouse to customers; its id."""
+    admin = server.admin()
+    model = "stock.route" if "group_ids" in admin.fields("res.users") else "stock.location.route"
+    made: int = admin.call(model, "create", {"name": "Risk", "product_selectable": True, **values})
+    warehouse = admin.call("stock.warehouse", "search_read", [], fields=["out_type_id", "lot_stock_id"], limit=1)[0]
+    customers = admin.reference("stock.stock_location_customers")
+    leads_to = RULE_LEADS_TO.among(admin.fields("stock.rule")) or ""
+    usual = {"name": "Risk", "route_id": made, "action": "pull", "procure_method": "make_to_order"}
+    usual |= {"location_src_id": warehouse["lot_stock_id"][0], leads_to: customers}
+    usual |= {"picking_type_id": warehouse["out_type_id"][0]}
+    for rule in rules:
+        admin.call("stock.rule", "create", {**usual, **rule})
+    return made
+
+
+@BOTH
+async def test_a_route_that_does_not_take_from_stock_stops_the_flow(
+    driver: OdooServer, server: Odoo, orders: order_create.Options, product: int, world: World
+) -> None:
+    """On the product or its category; the run is invalid and has made nothing. One that takes from stock is none."""
+    admin, ordering = server.admin(), replace(orders, product=product)
+    route = make_route(server, {})
+    assert (await look(driver, ordering)).risks == ()
+    admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [route])]})
+    record = await run_once(driver, server, ordering, installation=INSTALLATION)
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.INVALID, Reason.CONFIG, "create")
+    assert f"accept_risks: [route:{route}]" in record.message
+    assert marked(world.postgres, server.database, INSTALLATION) == 0
+    admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [])]})
+    parent = admin.call("product.category", "create", {"name": "Risk", "route_ids": [(6, 0, [route])]})
+    category = admin.call("product.category", "create", {"name": "Risk below", "parent_id": parent})
+    before = admin.call("product.product", "read", [product], fields=["categ_id"])[0]["categ_id"]
+    admin.call("product.product", "write", [product], {"categ_id": category})
+    assert [risk.name for risk in (await look(driver, ordering)).risks] == [f"route:{route}"]
+    admin.call("product.product", "write", [product], {"categ_id": before and before[0]})
+    from_stock = make_route(server, {"procure_method": "make_to_stock"})
+    admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [from_stock])]})
+    assert (await look(driver, ordering)).risks == ()
+    admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [])]})
+
+
+@BOTH
+async def test_odoos_own_route_to_order_is_a_risk(
+    driver: OdooServer, server: Odoo, orders: order_create.Options, product: int
+) -> None:
+    """As an administrator uses it: the route that comes with Odoo, archived until somebody wants it."""
+    admin = server.admin()
+    route = admin.reference("stock.route_warehouse0_mto")
+    model = "stock.route" if "group_ids" in admin.fields("res.users") else "stock.location.route"
+    admin.call(model, "write", [route], {"active": True})
+    admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [route])]})
+    try:
+        risks = (await look(driver, replace(orders, product=product))).risks
+        assert [risk.name for risk in risks] == [f"route:{route}"]
+        assert (await look(driver, orders)).risks == ()
+    finally:
+        admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [])]})
+        admin.call(model, "write", [route], {"active": False})
+
+
+@BOTH
+async def test_a_reordering_rule_stops_the_flow(
+    driver: OdooServer, server: Odoo, orders: order_create.Options, product: int
+) -> None:
+    """One that acts by itself does; switched to a person's hand, it is none."""
+    admin, ordering = server.admin(), replace(orders, product=product)
+    values = {"product_id": product, "product_min_qty": 5, "product_max_qty": 9, "trigger": "auto"}
+    rule = admin.call("stock.warehouse.orderpoint", "create", values)
+    try:
+        record = await run_once(driver, server, ordering, installation=INSTALLATION)
+        assert (record.outcome, record.reason) == (Outcome.INVALID, Reason.CONFIG)
+        assert f"accept_risks: [orderpoint:{rule}]" in record.message
+        admin.call("stock.warehouse.orderpoint", "write", [rule], {"trigger": "manual"})
+        assert (await look(driver, ordering)).risks == ()
+    finally:
+        admin.call("stock.warehouse.orderpoint", "unlink", [rule])
 
 
 @BOTH

@@ -263,7 +263,7 @@ class FakeOdoo:
             return self.db.stock.value(record, name)
         if (model, name) == ("product.product", self.db.facts.storable[0]):
             return self.db.facts.storable[1] if key == PRODUCT else False
-        return [record[name], "its name"] if name in _MANY2ONE else record[name]
+        return [record[name], "its name"] if name in _MANY2ONE and record[name] else record[name]
 
     # --- writing
 
@@ -359,9 +359,12 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "in": lambda own, value: own in value,
     "not in": lambda own, value: own not in value,
     "child_of": lambda own, value: own == value,
+    "parent_of": lambda own, value: own in value,
 }
 _COMMON = frozenset({"create", "read", "unlink"})
-_MANY2ONE = frozenset({"sale_id", "product_id", "location_id"})
+_MANY2ONE = frozenset(
+    {"sale_id", "product_id", "location_id", "location_src_id", "route_id", "property_stock_customer"}
+)
 
 
 def _glob(pattern: str) -> str:
