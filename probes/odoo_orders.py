@@ -28,6 +28,8 @@ _QUIETLY = {"disable_cancel_warning": True, "mail_activity_automation_skip": Tru
 """Cancel without asking back (16 to 18), and without telling people by mail that goods were shipped already (14)."""
 _FIELDS_OF_SOME_VERSIONS = frozenset({"locked", "picking_ids"})
 _TIME = "%Y-%m-%d %H:%M:%S"
+_LOTS = 10
+"""How many lots of orders a sweep looks at, where Odoo refuses to undo all of the ones before."""
 
 Domain = list[Any]
 
@@ -189,9 +191,9 @@ async def sweep_orders(odoo: Odoo, order: SweepOrder) -> Swept:
     undone = await _sweep_each(odoo, [*old, ("state", "!=", "cancel")], order, _Undoing(_cancelled, lambda _: 1))
     erased = 0
     if janitor is not None:
-        lasting, _ = await _validated(janitor, old)
+        lasting = await _lasting(janitor, old)
         erasing = _Undoing(_cancelled_and_erased, lambda found: len(found.pickings) + 1)
-        erased = await _sweep_each(janitor, [*old, ("id", "not in", sorted(lasting))], order, erasing)
+        erased = await _sweep_each(janitor, [*old, ("id", "not in", lasting)], order, erasing)
     residue, permanent = await _left(janitor or odoo, old)
     return Swept(undone=undone, erased=erased, residue=residue, permanent=permanent)
 
@@ -212,37 +214,48 @@ async def _cancelled_and_erased(janitor: Odoo, found: Order) -> int:
 
 
 async def _sweep_each(odoo: Odoo, domain: Domain, order: SweepOrder, undoing: _Undoing) -> int:
-    """Undo each order found, at most ``cap``, and answer how many records that were; a dry run only counts them."""
-    ours = [found for found in await find(odoo, domain, limit=order.cap) if found.mark.startswith(order.prefix)]
-    if order.dry_run:
-        return sum(undoing.records(found) for found in ours)
-    done = 0
-    for found in ours:
-        try:
-            done += await undoing.go(odoo, found)
-        except (FaultError, WrongResultError):
-            continue  # this one stays and is counted as residue; the others must not wait for it
-    return done
+    """Undo each order found, and answer how many records that were; a dry run only counts them.
+
+    Newest first, ``cap`` at a time. Where a whole such lot is refused the one before it has its turn: what Odoo refuses
+    stays, is counted as residue, and hides nothing.
+    """
+    seen: list[int] = []
+    while len(seen) < _LOTS * order.cap:
+        lot = await find(odoo, [*domain, ("id", "not in", seen)], limit=order.cap)
+        ours = [found for found in lot if found.mark.startswith(order.prefix)]
+        if order.dry_run:
+            return sum(undoing.records(found) for found in ours)
+        done = sum([await _undone(odoo, found, undoing) for found in ours])
+        if done or len(lot) < order.cap:
+            return done
+        seen += [found.id for found in lot]
+    return 0
 
 
-async def _validated(odoo: Odoo, old: Domain) -> tuple[set[int], int]:
-    """The old orders of which a delivery was validated, and the number of such deliveries."""
+async def _undone(odoo: Odoo, found: Order, undoing: _Undoing) -> int:
+    try:
+        return await undoing.go(odoo, found)
+    except (FaultError, WrongResultError):
+        return 0  # this one stays; the others must not wait for it
+
+
+async def _lasting(odoo: Odoo, old: Domain) -> list[int]:
+    """The old orders of which a delivery was validated. Ids alone: they grow in number for ever."""
     if "picking_ids" not in await odoo.fields(ORDER):
-        return set(), 0
-    domain = [*_through_order(old), ("state", "=", "done")]
-    rows = await odoo.call(PICKING, "search_read", domain, fields=["sale_id"])
-    return {row["sale_id"][0] for row in rows}, len(rows)
+        return []
+    ids: list[int] = await odoo.call(ORDER, "search", [*old, ("picking_ids.state", "=", "done")])
+    return ids
 
 
 async def _left(odoo: Odoo, old: Domain) -> tuple[int, int]:
     """How many old records are there that could be erased, and how many that cannot."""
-    orders = await odoo.call(ORDER, "search_count", old)
-    deliveries = 0
-    if "picking_ids" in await odoo.fields(ORDER):
-        deliveries = await odoo.call(PICKING, "search_count", _through_order(old))
-    lasting, validated = await _validated(odoo, old)
-    permanent = len(lasting) + validated
-    return orders + deliveries - permanent, permanent
+    there = await odoo.call(ORDER, "search_count", old)
+    if "picking_ids" not in await odoo.fields(ORDER):
+        return there, 0
+    there += await odoo.call(PICKING, "search_count", _through_order(old))
+    validated = [*_through_order(old), ("state", "=", "done")]
+    permanent = len(await _lasting(odoo, old)) + await odoo.call(PICKING, "search_count", validated)
+    return there - permanent, permanent
 
 
 def _through_order(domain: Domain) -> Domain:

@@ -215,7 +215,8 @@ class FakeOdoo:
     def _work(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
         if method.startswith("search"):
             found = self._found(model, arguments[0])[: keywords.get("limit")]
-            return len(found) if method == "search_count" else self._read(model, found, keywords["fields"])
+            answers = {"search": lambda: found, "search_count": lambda: len(found)}
+            return answers.get(method, lambda: self._read(model, found, keywords["fields"]))()
         if method in ("context_get", "default_get"):
             return {"lang": self.db.language, "date_order": self.db.clock.strftime(TIME)}
         if model == "stock.move.line" and method == "write":
@@ -245,6 +246,9 @@ class FakeOdoo:
         if name.startswith("sale_id."):
             sale = record["sale_id"]
             return sale in self.db.orders and self._fits("sale.order", sale, name[8:], operator, value)
+        if name.startswith("picking_ids."):
+            theirs = [number for number, picking in self.db.pickings.items() if picking["sale_id"] == key]
+            return any(self._fits("stock.picking", number, name[12:], operator, value) for number in theirs)
         own = key if name == "id" else record[name]
         if operator == "=like":
             return fnmatchcase(str(own or ""), _glob(value))

@@ -92,6 +92,15 @@ async def test_one_that_refuses_does_not_keep_the_others() -> None:
     assert await sweep_orders(FakeOdoo(database), ORDER) == Swept(erased=2, residue=1)
 
 
+async def test_what_is_refused_hides_nothing() -> None:
+    """Newer orders that Odoo will not delete, more than a sweep takes at a time, do not keep the older ones."""
+    database = Database()
+    numbers = [database.order(f"{PREFIX}{number}", age=OLD, state="cancel") for number in range(6)]
+    database.undeletable = set(numbers[2:])
+    capped = SweepOrder(prefix=PREFIX, older_than=120, cap=2)
+    assert await sweep_orders(FakeOdoo(database), capped) == Swept(erased=2, residue=4)
+
+
 async def test_a_sweep_is_capped() -> None:
     """No sweep touches more than its cap; the rest is residue until the next."""
     database = Database()
@@ -108,7 +117,7 @@ async def test_a_dry_run_only_counts() -> None:
     database.order(f"{PREFIX}1", age=OLD, state="sale", picking="assigned")
     dry = SweepOrder(prefix=PREFIX, older_than=120, dry_run=True)
     assert await sweep_orders(FakeOdoo(database), dry) == Swept(undone=1, erased=2, residue=2)
-    assert {method for _, method in database.calls} <= {"search_read", "search_count", "default_get"}
+    assert {method for _, method in database.calls} <= {"search", "search_read", "search_count", "default_get"}
     assert await sweep_orders(FakeOdoo(database), replace(dry, dry_run=False)) == Swept(undone=1, erased=2)
 
 
