@@ -212,11 +212,15 @@ class FakeOdoo:
             raise trouble.error()
         return answer
 
+    def _searched(self, model: str, method: str, found: list[int], keywords: Record) -> Any:
+        if method == "search_read":
+            return self._read(model, found, keywords["fields"])
+        return len(found) if method == "search_count" else found
+
     def _work(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
         if method.startswith("search"):
             found = self._found(model, arguments[0])[: keywords.get("limit")]
-            answers = {"search": lambda: found, "search_count": lambda: len(found)}
-            return answers.get(method, lambda: self._read(model, found, keywords["fields"]))()
+            return self._searched(model, method, found, keywords)
         if method in ("context_get", "default_get"):
             return {"lang": self.db.language, "date_order": self.db.clock.strftime(TIME)}
         if model == "stock.move.line" and method == "write":
