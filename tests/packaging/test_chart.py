@@ -141,6 +141,16 @@ def test_the_lease_is_where_the_configuration_says(lease: Values | str, made: Va
     assert ("Role" in {item["kind"] for item in found}) is ("quaywatch-api" in volumes) is ("kubernetes" in made)
 
 
+def test_the_right_to_a_lease_is_where_the_lease_is(tmp_path: Path) -> None:
+    """A Lease in another namespace has its Role and its binding there, and the agents' account where the agents are."""
+    values = values_of(CHART / "examples/deployment/values.yaml")
+    values["config"]["lease"] = {"kubernetes": {"namespace": "locks"}}
+    found = render(tmp_path, values)
+    role, binding, account = (only(kind, found) for kind in ("Role", "RoleBinding", "ServiceAccount"))
+    assert (role["metadata"]["namespace"], binding["metadata"]["namespace"]) == ("locks", "locks")
+    assert binding["subjects"][0]["namespace"] == account["metadata"]["namespace"] == "monitoring"
+
+
 def test_the_service_chooses_the_agents_and_not_the_test() -> None:
     """Neither Service, budget nor workload takes the pod of `helm test` for an agent; the policy binds it as well."""
     manifest = example("deployment")

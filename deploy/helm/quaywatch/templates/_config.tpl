@@ -24,6 +24,12 @@
 {{- end }}
 {{- end }}
 
+{{/* The namespace of that object. */}}
+{{- define "quaywatch.leaseNamespace" -}}
+{{- $lease := (include "quaywatch.config" . | fromYaml).lease }}
+{{- default (include "quaywatch.namespace" .) (default dict $lease.kubernetes).namespace }}
+{{- end }}
+
 {{/* Not empty when the agents look for the pods of their node. */}}
 {{- define "quaywatch.discovers" -}}
 {{- if (include "quaywatch.config" . | fromYaml).discovery }}yes{{ end }}
