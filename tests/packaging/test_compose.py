@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,15 @@ def test_everything_that_is_mounted_is_there(compose: Section) -> None:
             place.endswith(":ro") if name.startswith(".") else name in compose["volumes"] for name, _, place in volumes
         )
         assert set(service.get("secrets", ())) <= set(compose["secrets"])
-    assert {(FOLDER / told["file"]).parent for told in compose["secrets"].values()} == {SECRETS}
-    assert (FOLDER / ".gitignore").read_text() == f"{SECRETS.name}/\n"
+    assert [told for told in compose["secrets"].values() if SECRETS not in (FOLDER / told["file"]).parents] == []
+    assert (FOLDER / ".gitignore").read_text() == f".env\n{SECRETS.name}/\n"
+
+
+def test_no_variable_is_one_that_shells_keep_to_themselves() -> None:
+    """What the file takes from the environment has a default, or is asked for and told of in the documentation."""
+    taken = re.findall(r"\$\{([A-Z_]+)(:[-?])", (FOLDER / "compose.yaml").read_text())
+    assert dict(taken) == {"HOST_NAME": ":?", "ODOO_NETWORK": ":-"}
+    assert "printf 'HOST_NAME=%s\\nODOO_NETWORK=" in (ROOT / "docs/installing.md").read_text()
 
 
 def test_every_container_is_hardened(compose: Section) -> None:
@@ -73,23 +80,33 @@ def test_images_have_versions(compose: Section) -> None:
 
 
 def test_the_agents_configuration_is_valid(compose: Section, tmp_path: Path) -> None:
-    """With its secrets in place; it needs those that the container gets, and no other."""
-    secrets = compose["services"]["quaywatch"]["secrets"]
-    assert {path.name for path in settings_in(tmp_path, secrets).files} == set(secrets)
+    """With its secrets where they are mounted; Prometheus shows the token that the agent asks for."""
+    mounted = {place: source for source, place in binds(compose)}["/run/secrets"]
+    assert {path.name for path in settings_in(tmp_path).files} >= {"postgres-password", "page-token"}
+    assert (FOLDER / compose["secrets"]["page-token"]["file"]).resolve() == mounted / "page-token"
 
 
-def settings_in(folder: Path, secrets: Iterable[str]) -> Settings:
-    """The agent's settings, with these secrets in a folder."""
-    for name in secrets:
+def test_without_redis_and_janitor_no_secret_of_theirs_is_needed(tmp_path: Path) -> None:
+    """The two are taken out of the configuration as its comment says, and the agent asks for three files."""
+    config = yaml.safe_load((FOLDER / "quaywatch.yaml").read_text())
+    del config["targets"]["cache"], config["targets"]["erp"]["cache"], config["targets"]["erp"]["janitor"]
+    settings = settings_in(tmp_path, yaml.safe_dump(config))
+    assert {path.name for path in settings.files} == {"postgres-password", "odoo-password", "page-token"}
+
+
+def settings_in(folder: Path, text: str = "") -> Settings:
+    """The agent's settings, with the secrets that they refer to in a folder; the file's own if no text is given."""
+    text = text or (FOLDER / "quaywatch.yaml").read_text()
+    for name in re.findall(rf"{RUN_SECRETS}([a-z-]+)", text):
         (folder / name).write_text("secret")
-    text = (FOLDER / "quaywatch.yaml").read_text().replace(RUN_SECRETS, f"{folder}/")
+    text = text.replace(RUN_SECRETS, f"{folder}/")
     return load_text(text, "quaywatch.yaml", {}, all_exporters(), all_probes(), probe_of)
 
 
 def test_a_browser_is_recycled_before_the_kernel_kills(compose: Section, tmp_path: Path) -> None:
     """The limit covers the browser's own bound, an agent, and all that can lie in memory; /dev/shm is used."""
     service = compose["services"]["quaywatch"]
-    browser = settings_in(tmp_path, service["secrets"]).browser
+    browser = settings_in(tmp_path).browser
     (tmpfs,) = service["tmpfs"]
     in_memory = mebibytes(service["shm_size"]) + mebibytes(tmpfs.partition("size=")[2])
     assert browser.dev_shm
@@ -113,6 +130,16 @@ def test_prometheus_takes_its_file_and_the_rules(tmp_path: Path) -> None:
     done = subprocess.run([binaries().promtool, "check", "config", config], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "rules found" in done.stdout
+
+
+def test_prometheus_reads_everything_that_speaks_of_itself(compose: Section) -> None:
+    """The agent, the Collector, Alertmanager and Prometheus itself, each a service here; the Collector lets it in."""
+    jobs = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
+    targets = {target for job in jobs for told in job["static_configs"] for target in told["targets"]}
+    assert targets == {"quaywatch:9464", "collector:8888", "alertmanager:9093", "localhost:9090"}
+    assert {target.partition(":")[0] for target in targets} - {"localhost"} <= set(compose["services"])
+    (reader,) = yaml.safe_load((FOLDER / "collector.yaml").read_text())["service"]["telemetry"]["metrics"]["readers"]
+    assert reader["pull"]["exporter"]["prometheus"] == {"host": "0.0.0.0", "port": 8888}  # noqa: S104 - a container's
 
 
 def test_alertmanager_takes_its_file(compose: Section) -> None:
