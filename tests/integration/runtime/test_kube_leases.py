@@ -23,6 +23,8 @@ PARTS = ("kubernetes",)
 pytestmark = pytest.mark.timeout(900)
 """The API server is compiled the first time."""
 TTL = 3.0
+WITHIN = 20.0
+"""Seconds that a few beats may take on a busy machine."""
 TARGETS = [f"db-{number}" for number in range(20)]
 
 
@@ -42,6 +44,7 @@ class Contender:
 
     def __init__(self, name: str, here: Namespace, relay: Relay, token: Path) -> None:
         clock = SystemClock()
+        self.name = name
         self.meter = Instruments("test", clock)
         lease = KubernetesLease(address(here, token, relay.port))
         self.leases = KubernetesLeases(lease, identity=name, ttl=TTL, meter=self.meter, clock=clock)
@@ -67,16 +70,17 @@ async def test_the_lease_passes_from_hand_to_hand(here: Namespace, tmp_path: Pat
     async with relay_to(here.server) as relay:
         agents = [Contender(name, here, relay, token) for name in ("anna", "bert")]
         try:
-            await eventually(lambda: [agent.acts for agent in agents].count(True) == 1, within=5)
+            await eventually(lambda: [agent.acts for agent in agents].count(True) == 1, within=WITHIN)
             holder, other = sorted(agents, key=lambda agent: not agent.acts)
             assert await holder.leases.confirm("db")
             relay.dark = True
-            await eventually(lambda: [value(one.meter, LEASE_UNREACHABLE) for one in agents] == [1, 1], within=5)
+            await eventually(lambda: [value(one.meter, LEASE_UNREACHABLE) for one in agents] == [1, 1], within=WITHIN)
             assert (holder.acts, other.acts) == (True, False)
             relay.dark = False
-            await eventually(lambda: [value(one.meter, LEASE_UNREACHABLE) for one in agents] == [0, 0], within=5)
+            await eventually(lambda: [value(one.meter, LEASE_UNREACHABLE) for one in agents] == [0, 0], within=WITHIN)
             await holder.leases.close()
-            await eventually(lambda: other.acts, within=3)
+            assert here.lease("quaywatch")["spec"].get("holderIdentity") != holder.name
+            await eventually(lambda: other.acts, within=WITHIN)
             assert here.lease("quaywatch")["spec"]["leaseTransitions"] >= 1
         finally:
             for agent in agents:
@@ -111,11 +115,11 @@ async def test_targets_are_shared_out_by_objects_of_their_own(here: Namespace, t
     token = here.token(tmp_path / "token")
     members = [Member(name, here, token) for name in ("anna", "bert")]
     try:
-        await eventually(lambda: shared_out(members), within=10)
+        await eventually(lambda: shared_out(members), within=WITHIN)
         assert {one["metadata"]["name"] for one in here.leases()} == {"quaywatch-anna", "quaywatch-bert"}
         here.label_lease("quaywatch-bert")
         await members.pop(0).shards.close()
-        await eventually(lambda: shared_out(members), within=5)
+        await eventually(lambda: shared_out(members), within=WITHIN)
         (left,) = here.leases()
         assert (left["metadata"]["name"], left["metadata"]["labels"]["team"]) == ("quaywatch-bert", "logistics")
     finally:
