@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import yaml
 from sandbox.process import free_port
 
 PROGRAM = str(Path(sys.executable).with_name("quaywatch"))
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds after which something that should have happened will not."""
 
 
@@ -75,8 +75,10 @@ class RunningAgent:
 
 
 @contextmanager
-def running(directory: Path, configuration: dict[str, Any]) -> Iterator[RunningAgent]:
-    """An agent with this configuration, killed at the end if it still runs."""
+def running(
+    directory: Path, configuration: dict[str, Any], program: Sequence[str] = (PROGRAM, "run", "--config")
+) -> Iterator[RunningAgent]:
+    """An agent with this configuration, killed at the end if it still runs; ``program`` takes its path."""
     port = free_port()
     telemetry = {"http": {"listen": f"127.0.0.1:{port}"}, **configuration.pop("telemetry", {})}
     path, log = directory / "quaywatch.yaml", directory / "log"
@@ -84,8 +86,7 @@ def running(directory: Path, configuration: dict[str, Any]) -> Iterator[RunningA
         yaml.safe_dump({"environment": "test", "installation": "acme", "telemetry": telemetry, **configuration})
     )
     with log.open("w") as stream:
-        argv = [PROGRAM, "run", "--config", str(path)]
-        process = subprocess.Popen(argv, stdout=stream, stderr=stream, text=True)
+        process = subprocess.Popen([*program, str(path)], stdout=stream, stderr=stream, text=True)
     try:
         yield RunningAgent(process, path, port, log)
     finally:

