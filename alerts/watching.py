@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from .objectives import Objectives
 from .rule import Board, Role, Rule, Service, Severity
 
+_AGENT = "environment, instance"
+_SEVERAL = 2.6
+"""Three within the hour, less what Prometheus adds."""
+
 
 def rules(objectives: Objectives) -> Iterator[Rule]:
-    """No agent is heard; and the sign of life that a machine outside waits for."""
+    """No agent is heard; the sign of life that a machine outside waits for; and what fails without anybody's notice."""
+    yield from _silence(objectives)
+    yield from _agents(objectives)
+    yield from _readings(objectives)
+
+
+def _silence(objectives: Objectives) -> Iterator[Rule]:
     yield Rule(
         alert="AgentAbsent",
         expr="absent(<quaywatch.start.time>)",
@@ -37,4 +48,86 @@ def rules(objectives: Objectives) -> Iterator[Rule]:
         summary="Alerting works",
         description="This alert always fires. Route it to something outside that raises the alarm when it is no longer"
         " heard: when it is silent, nobody would be told of anything.",
+    )
+
+
+def _ticket(objectives: Objectives, alert: str, expr: str, summary: str, description: str) -> Rule:
+    """A ticket about an agent; each must be true for as long as all agents may be silent."""
+    return Rule(
+        alert=alert,
+        expr=expr,
+        hold=objectives.watching.silence,
+        severity=Severity.TICKET,
+        role=Role.SYMPTOM,
+        service=Service.QUAYWATCH,
+        tier=objectives.watching.tier,
+        board=Board.QUAYWATCH,
+        selects=("environment",),
+        summary=summary,
+        description=description,
+    )
+
+
+def _agents(objectives: Objectives) -> Iterator[Rule]:
+    yield _ticket(
+        objectives,
+        "ConfigRefused",
+        f"min by ({_AGENT}) (<quaywatch.config.reload.success>) == 0",
+        "An agent refused its configuration",
+        "The agent{{ with $labels.instance }} {{ . }}{{ end }} refused what it last loaded and goes on with what it"
+        " had: what was changed since is not watched. Its log has each error with its line; so has quaywatch config"
+        " check.",
+    )
+    lost = _batches("partial|poison|overflow", f"{_AGENT}, signal, outcome")
+    failed = _batches("outage", f"{_AGENT}, signal, outcome")
+    taken = _batches("sent|partial", f"{_AGENT}, signal")
+    yield _ticket(
+        objectives,
+        "TelemetryLost",
+        f"{lost}\nor\n{failed} unless on ({_AGENT}, signal) {taken}",
+        "{{ $labels.signal }} of an agent do not arrive",
+        "About {{ printf `%.0f` $value }} batches of {{ $labels.signal }} within 15 minutes, of the agent"
+        '{{ with $labels.instance }} {{ . }}{{ end }}: {{ $labels.outcome }}.{{ if eq $labels.outcome "outage" }} The'
+        " back end takes none; they wait until there is no more room.{{ else }} What was in them is lost, in whole or"
+        " in part: the back end refuses it, or there was no more room for what waits.{{ end }} Its log says why.",
+    )
+    yield _ticket(
+        objectives,
+        "LeasesUnreachable",
+        f"max by ({_AGENT}) (<quaywatch.lease.unreachable>) == 1",
+        "An agent does not reach who keeps the leases",
+        "The agent{{ with $labels.instance }} {{ . }}{{ end }} cannot ask who may act on shared targets: two agents may"
+        " run the same flows meanwhile, or none where the configuration says so, and nobody follows one that dies.",
+    )
+
+
+def _batches(outcomes: str, by: str) -> str:
+    """The batches of a quarter of an hour that came to this, if any."""
+    return f'sum by ({by}) (increase(<quaywatch.export.batches>{{outcome=~"{outcomes}"}}[15m])) > 0'
+
+
+def _readings(objectives: Objectives) -> Iterator[Rule]:
+    of_target = ("environment", "target")
+    yield replace(
+        _ticket(
+            objectives,
+            "SeriesDropped",
+            "sum by (environment, target, metric) (increase(<quaywatch.cardinality.dropped>[1h])) > 0",
+            "{{ $labels.metric }} of {{ $labels.target }} has more series than it may",
+            "What {{ $labels.metric }} counts on {{ $labels.target }} is too much to be told one by one: the rest of it"
+            " is summed up in one series called other, and an alert that should name it cannot.",
+        ),
+        selects=of_target,
+    )
+    yield replace(
+        _ticket(
+            objectives,
+            "SweepFailing",
+            f"sum by (environment, target, probe, reason) (increase(<quaywatch.probe.sweep.errors>[1h])) > {_SEVERAL}",
+            "What {{ $labels.probe }} leaves on {{ $labels.target }} cannot be swept",
+            "About {{ printf `%.0f` $value }} sweeps after {{ $labels.probe }} on {{ $labels.target }} failed within"
+            " the last hour ({{ $labels.reason }}): what runs that were killed leave behind stays, and how much that"
+            " is nobody knows. Run quaywatch sweep --dry-run.",
+        ),
+        selects=of_target,
     )

@@ -41,6 +41,7 @@ def agent(levels: Levels) -> Dashboard:
             ("Can what is shown be believed?", _now()),
             ("Reading", _reading()),
             ("Flows and leases", _flows(levels)),
+            ("Lost or refused", _lost()),
             ("Pods found by annotation", _discovery()),
             ("Delivering", _delivering()),
             ("The agents", _agents()),
@@ -165,6 +166,35 @@ def _flows(levels: Levels) -> tuple[Panel, ...]:
             description="Agents that hold the lease of a target: one each, and two only for as long as a lease lives.",
             empty="no target is shared",
             queries=over_time(f"sum by (target) (<quaywatch.lease.held>{{{HERE}}})", "{{target}}"),
+        ),
+    )
+
+
+def _lost() -> tuple[Panel, ...]:
+    dropped = f"60 * sum by (target) (rate(<quaywatch.cardinality.dropped>{{{HERE}}}[$__rate_interval]))"
+    return (
+        yes_or_no(
+            title="Do agents reach who keeps the leases?",
+            description="Whether every agent can ask who may act on a shared target.",
+            width=6,
+            height=7,
+            empty="no target is shared",
+            queries=now(f"1 - max by (environment) (<quaywatch.lease.unreachable>{{{PLACE}}})", "{{environment}}"),
+        ),
+        graph(
+            title="How many series are too many?",
+            description="Series a minute that were summed up as other, since their metric has no room for them.",
+            width=9,
+            unit="cpm",
+            queries=over_time(f"{dropped} or 0 * sum by (target) (<quaywatch.target.up>{{{HERE}}})", "{{target}}"),
+        ),
+        graph(
+            title="Do sweeps fail?",
+            description="Sweeps an hour that could not be done: what runs that were killed leave behind then stays.",
+            width=9,
+            unit="short",
+            empty="no flow is configured",
+            queries=rates("quaywatch.probe.sweep.errors", "probe, target", HERE, times="3600 * "),
         ),
     )
 

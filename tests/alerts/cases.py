@@ -10,6 +10,7 @@ from tests.alerts.case import Case, Clock, Count, Level
 HOUR, DAY, GIB = 3600, 86400, 1024**3
 _FLOW = '{probe="order_create"}'
 _OF_FLOW = 'quaywatch.probe.runs{probe="order_create", outcome="%s"}'
+_BATCHES = 'quaywatch.export.batches{target="", instance="node-1", signal="traces", outcome="%s"}'
 _EVERY = {f"quaywatch.probe.interval{_FLOW}": Level(60, 60)}
 
 
@@ -71,6 +72,19 @@ CASES: Mapping[str, Case] = {
     "ApiKeyExpiring": _level('odoo.api_key.remaining{key="1"}', 13 * DAY, 15 * DAY),
     "ExporterFailing": _level('quaywatch.scrape.success{exporter="redis_memory"}', 0, 1),
     "DiscoveryFailing": _level('quaywatch.discovery.up{target="", instance="node-1"}', 0, 1),
+    "ConfigRefused": _level('quaywatch.config.reload.success{target="", instance="node-1"}', 0, 1),
+    "TelemetryLost": Case({_BATCHES % "poison": Count(0.1), _BATCHES % "sent": Count(0.1, 0.1)}, after=15, over=900),
+    "LeasesUnreachable": _level('quaywatch.lease.unreachable{target="", instance="node-1"}', 1, 0),
+    "SeriesDropped": Case(
+        {'quaywatch.cardinality.dropped{metric="redis.queue.length"}': Count(3)}, step=60, well=10, after=60, over=HOUR
+    ),
+    "SweepFailing": Case(
+        {'quaywatch.probe.sweep.errors{probe="order_create", reason="auth"}': Count(1)},
+        step=60,
+        well=10,
+        after=165,
+        over=HOUR + 60,
+    ),
     "ResidueLeft": Case({f"quaywatch.probe.residue{_FLOW}": Level(2, 0)}, step=60, well=10),
     # the edge
     "EdgeErrors": Case(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -124,9 +125,21 @@ def backlog(stage: Stage) -> Iterator[None]:
         ):
             broken.enter_context(fault(stage.world))
         broken.enter_context(stage.shops.trouble())
+        broken.enter_context(misspelt(stage.agent.config))
         broken.callback(report, stage.reports, ill=False)
         report(stage.reports, ill=True)
         yield
+
+
+@contextmanager
+def misspelt(configuration: Path) -> Iterator[None]:
+    """The agent's file has a key that it does not know."""
+    text = configuration.read_text()
+    configuration.write_text(f"{text}tragets: {{}}\n")
+    try:
+        yield
+    finally:
+        configuration.write_text(text)
 
 
 @contextmanager
