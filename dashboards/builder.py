@@ -89,7 +89,8 @@ class Panel:
     """One panel: its title says what it answers, its description how to read it.
 
     ``unit`` is Grafana's; when it is empty it follows from the first metric. ``steps`` are the thresholds as
-    (from value, colour), beginning with the colour of everything below. ``empty`` is shown instead of data when there
+    (from value, colour), beginning with the colour of everything below; ``steps_of`` has others for the series whose
+    names a regular expression fits, of which the last decides. ``empty`` is shown instead of data when there
     is none; ``when_fine`` says that this is so while all is well, which the description then tells. A stat shows
     ``said`` of each series: `NAMED`, or `NAME` where that is the answer.
     """
@@ -102,6 +103,7 @@ class Panel:
     width: int = 8
     height: int = 7
     steps: Steps = ((None, "green"),)
+    steps_of: tuple[tuple[str, Steps], ...] = ()
     mappings: tuple[Json, ...] = ()
     empty: str = "no data: is the agent running?"
     stacked: bool = False
@@ -121,7 +123,7 @@ class Panel:
             "targets": [
                 self._target(names, query, letter) for query, letter in zip(self.queries, "ABCDEFGH", strict=False)
             ],
-            "fieldConfig": {"defaults": self._field(names), "overrides": []},
+            "fieldConfig": {"defaults": self._field(names), "overrides": [_override(*one) for one in self.steps_of]},
             "options": self._options(),
             **({"transformations": [_WITHOUT_TIME]} if self.kind == "table" else {}),
         }
@@ -140,12 +142,11 @@ class Panel:
         }
 
     def _field(self, names: Names) -> Json:
-        steps = [{"value": value, "color": colour} for value, colour in self.steps]
         return {
             "unit": self.unit or self._natural_unit(names),
             "noValue": self.empty,
             "color": {"mode": "palette-classic" if self.kind == "timeseries" else "thresholds"},
-            "thresholds": {"mode": "absolute", "steps": steps},
+            "thresholds": _thresholds(self.steps),
             "mappings": list(self.mappings),
             "links": [{"title": lead.title, "url": lead.url, "targetBlank": True} for lead in self.leads],
             **self._custom(),
@@ -183,6 +184,17 @@ class Panel:
                 return {"mergeValues": True, "showValue": "never", "rowHeight": 0.8, "legend": legend}
             case _:
                 return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+
+
+def _override(names: str, steps: Steps) -> Json:
+    return {
+        "matcher": {"id": "byRegexp", "options": f"/{names}/"},
+        "properties": [{"id": "thresholds", "value": _thresholds(steps)}],
+    }
+
+
+def _thresholds(steps: Steps) -> Json:
+    return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in steps]}
 
 
 _WITHOUT_TIME: Json = {"id": "organize", "options": {"excludeByName": {"Time": True}}}

@@ -10,11 +10,13 @@ class Promise:
     """What is promised of some flows.
 
     Args:
+        probes: regular expression of these flows' names, as a whole.
         budget: part of the runs that may fail, from 0 to 1.
         within: seconds that a run may take.
         share: part of the successful runs that take no longer, from 0 to 1.
     """
 
+    probes: str
     budget: float
     within: float
     share: float
@@ -25,7 +27,7 @@ class Levels:
     """Where a panel turns red. Durations are in seconds, sizes in bytes, shares from 0 to 1.
 
     Args:
-        flows: what is promised of the flows; at least one promise.
+        flows: what is promised of the flows; of those that fit a flow, the first decides.
         burning: how many times too fast a budget may be spent over a day.
         late: intervals that a flow may go without a run.
         edge_budget: part of the requests that may fail.

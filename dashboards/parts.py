@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from .builder import Json, Panel, Query, Steps, Variable
-from .levels import Levels
+from .levels import Levels, Promise
 
 PLACE = 'job=~"$job", environment="$environment"'
 HERE = f'{PLACE}, target=~"$target"'
@@ -45,6 +46,8 @@ YES_NO: tuple[Json, ...] = (
 BAD_BELOW_ONE: Steps = ((None, "red"), (1.0, "green"))
 NO_RULES = "nothing is recorded: are the rules of `quaywatch rules` loaded?"
 """Shown where a panel shows what rules record."""
+NOT_PROMISED: Steps = ((None, "blue"),)
+"""For flows of which nothing is promised here."""
 ANY_IS_BAD: Steps = ((None, "green"), (1.0, "red"))
 
 
@@ -56,6 +59,11 @@ def red_above(level: float) -> Steps:
 def red_below(level: float) -> Steps:
     """Red up to a level."""
     return ((None, "red"), (level, "green"))
+
+
+def steps_of_each(levels: Levels, steps: Callable[[Promise], Steps]) -> tuple[tuple[str, Steps], ...]:
+    """The thresholds for the series of each promise's flows, whose names begin with the flow's."""
+    return tuple((f"^(?:{promise.probes}) ", steps(promise)) for promise in reversed(levels.flows))
 
 
 def now(expression: str, legend: str = "") -> tuple[Query, ...]:

@@ -11,6 +11,7 @@ from .parts import (
     FLOW,
     FLOW_TARGET,
     NO_RULES,
+    NOT_PROMISED,
     PLACE,
     PROBE,
     graph,
@@ -20,6 +21,7 @@ from .parts import (
     red_above,
     red_below,
     stat,
+    steps_of_each,
     table,
 )
 
@@ -65,7 +67,8 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
             title="How many runs did what users want?",
             description="Part of the runs of 30 days that did not fail, of those that were to be.",
             width=6,
-            steps=red_below(1 - min(promise.budget for promise in levels.flows)),
+            steps=NOT_PROMISED,
+            steps_of=steps_of_each(levels, lambda promise: red_below(1 - promise.budget)),
             queries=now(recorded(f"quaywatch:flow_availability:ratio{PERIOD}", FLOW), FLOWS),
         ),
         _promised(
@@ -126,14 +129,14 @@ def _pace(levels: Levels) -> tuple[Panel, ...]:
             empty=NO_RULES,
             queries=over_time(recorded("quaywatch:flow_burn_rate:ratio1d", FLOW), FLOWS),
         ),
-        graph(
+        _promised(
             title="How many runs are fast enough?",
             description="Part of the successful runs of 30 days within the time that was promised.",
-            unit="percentunit",
             width=12,
-            steps=red_below(min(promise.share for promise in levels.flows)),
-            empty=NO_RULES,
-            queries=over_time(recorded(f"quaywatch:flow_timely:ratio{PERIOD}", FLOW), FLOWS),
+            height=7,
+            steps=NOT_PROMISED,
+            steps_of=steps_of_each(levels, lambda promise: red_below(promise.share)),
+            queries=now(recorded(f"quaywatch:flow_timely:ratio{PERIOD}", FLOW), FLOWS),
         ),
     )
 

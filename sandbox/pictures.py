@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def drawn(panel: Json, url: str, now: float) -> str:
     if panel["type"] == "row":
         return f'<div class=row style="{place}">{title}</div>'
     lines = [line for target in panel["targets"] for line in asked(url, target, now)]
-    field = panel["fieldConfig"]["defaults"]
+    field = panel["fieldConfig"]["defaults"] | {"overrides": panel["fieldConfig"]["overrides"]}
     shape = SHAPES.get(panel["options"].get("textMode", panel["type"]), values)
     inside = shape(lines, field, box[2:]) if lines else f"<div class=empty>{html.escape(field['noValue'])}</div>"
     return f'<div class=panel style="{place}"><div class=title>{title}</div>{inside}</div>'
@@ -120,7 +121,7 @@ def drawn(panel: Json, url: str, now: float) -> str:
 def values(lines: list[Line], field: Json, _size: tuple[int, int]) -> str:
     """The last value of each series on the colour of its threshold."""
     shown = (
-        f'<div class=value style="background:{colour(found[-1][1], field)}">{said(found[-1][1], field)}'
+        f'<div class=value style="background:{colour(found[-1][1], field, name)}">{said(found[-1][1], field)}'
         f" <small>{html.escape(name)}</small></div>"
         for name, found in lines
         if found
@@ -131,7 +132,7 @@ def values(lines: list[Line], field: Json, _size: tuple[int, int]) -> str:
 def names(lines: list[Line], field: Json, _size: tuple[int, int]) -> str:
     """The name alone of each series, likewise."""
     shown = (
-        f'<div class=value style="background:{colour(found[-1][1], field)}">{html.escape(name)}</div>'
+        f'<div class=value style="background:{colour(found[-1][1], field, name)}">{html.escape(name)}</div>'
         for name, found in lines
         if found
     )
@@ -195,15 +196,24 @@ def tints() -> Iterator[str]:
         yield from COLOURS
 
 
-def colour(value: float, field: Json) -> str:
-    """The colour that the mappings or the thresholds give a value."""
+def colour(value: float, field: Json, name: str = "") -> str:
+    """The colour that the mappings or the thresholds give a value of a series."""
     for mapping in field["mappings"]:
         if f"{value:g}" in mapping["options"]:
             return NAMED[mapping["options"][f"{value:g}"]["color"]]
     reached = [
-        step["color"] for step in field["thresholds"]["steps"] if step["value"] is None or value >= step["value"]
+        step["color"] for step in thresholds(field, name)["steps"] if step["value"] is None or value >= step["value"]
     ]
     return NAMED.get(reached[-1], "#3d3f46")
+
+
+def thresholds(field: Json, name: str) -> Json:
+    """The thresholds for a series: those of the last override that fits its name, else the panel's."""
+    found: Json = field["thresholds"]
+    for one in field["overrides"]:
+        if re.search(one["matcher"]["options"].strip("/"), name):
+            found = one["properties"][0]["value"]
+    return found
 
 
 def said(value: float, field: Json) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from alerts import Flow, Objectives
 from alerts.budget import BURNS
 from alerts.flows import promises
+from alerts.patterns import regex
 from alerts.symptoms import FAST_BURNS
 from dashboards import Levels, Promise
 
@@ -22,7 +23,12 @@ def levels(objectives: Objectives, flows: Sequence[Flow] = ()) -> Levels:
     causes, business, recovery = objectives.causes, objectives.business, objectives.recovery
     return Levels(
         flows=tuple(
-            Promise(one.objective.budget, one.objective.latency.within, one.objective.latency.share / _WHOLE)
+            Promise(
+                regex([one.pattern]),
+                one.objective.budget,
+                one.objective.latency.within,
+                one.objective.latency.share / _WHOLE,
+            )
             for one in decided
         ),
         edge_budget=objectives.edge.budget,

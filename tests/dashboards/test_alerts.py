@@ -35,6 +35,16 @@ _RECORDING = re.compile(r"\bquaywatch:[a-zA-Z0-9_:]+")
 _METRIC = re.compile(r"\b(?:quaywatch|postgresql|redis|odoo|traefik|tls)_[a-z0-9_]+")
 
 
+def red_from(panel: Json, series: str) -> float:
+    """The level at which a series of a panel changes its colour: that of the last override that fits its name."""
+    fitting = [
+        override["properties"][0]["value"]["steps"][-1]["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        if re.search(override["matcher"]["options"].strip("/"), series)
+    ]
+    return float(fitting[-1])
+
+
 def whole(expression: str) -> str:
     """An expression, and after it those of all that is recorded for it; a recording may look back at itself."""
     texts = [expression]
@@ -93,9 +103,16 @@ def thresholds() -> Iterator[tuple[str, Json, float]]:
     """Every level from which on a panel changes its colour, yes and no left out."""
     for uid, board in BOARDS.items():
         for panel in panels(board):
-            for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]:
+            for step in steps(panel):
                 if step["value"] not in {None, 0, 1}:
                     yield uid, panel, step["value"]
+
+
+def steps(panel: Json) -> Iterator[Json]:
+    """The steps of a panel's thresholds, and of those for some of its series."""
+    yield from panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    for override in panel["fieldConfig"]["overrides"]:
+        yield from override["properties"][0]["value"]["steps"]
 
 
 @pytest.mark.parametrize(
@@ -108,3 +125,19 @@ def test_a_panel_turns_red_where_an_alert_fires(panel: Json, level: float) -> No
     levels = [numbers(alert["expr"]) for alert in ALERTS if metrics(f"{alert['expr']} {alert['annotations']}") & about]
     told = set().union(*levels, OF_THE_OBJECTIVES)
     assert any(level == pytest.approx(one) for one in told)
+
+
+@pytest.mark.parametrize(
+    ("board", "title", "levels"),
+    [
+        ("quaywatch-slo", "How many runs did what users want?", (0.9, 0.99, 0.99)),
+        ("quaywatch-slo", "How many runs are fast enough?", (0.9, 0.95, 0.95)),
+        ("quaywatch-flow", "How many runs worked?", (0.9, 0.99, 0.99)),
+        ("quaywatch-flow", "How slow is a run for the unlucky?", (30, 5, 10)),
+    ],
+)
+def test_each_flow_is_held_to_its_own_promise(board: str, title: str, levels: tuple[float, ...]) -> None:
+    """What is promised 90 % is fine at 95 %, beside what is promised 99 %; the first promise that fits decides."""
+    (panel,) = [one for one in panels(BOARDS[board]) if one["title"] == title]
+    flows = ("browser_shipment_confirm odoo19", "portal_lookup odoo19", "order_create odoo19")
+    assert [red_from(panel, flow) for flow in flows] == [pytest.approx(level) for level in levels]
