@@ -44,7 +44,7 @@ YES_NO: tuple[Json, ...] = (
     {"type": "value", "options": {"1": {"text": "yes", "color": "green"}, "0": {"text": "NO", "color": "red"}}},
 )
 BAD_BELOW_ONE: Steps = ((None, "red"), (1.0, "green"))
-NO_RULES = "nothing is recorded: are the rules of `quaywatch rules` loaded?"
+NO_RULES = "nothing is recorded: are the rules of `quaywatch rules` loaded? Leave Job at All: what is recorded has none"
 """Shown where a panel shows what rules record."""
 NOT_PROMISED: Steps = ((None, "blue"),)
 """For flows of which nothing is promised here."""

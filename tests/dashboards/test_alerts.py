@@ -99,6 +99,18 @@ def test_what_is_recorded_is_asked_for_by_its_name() -> None:
     assert len(asked["quaywatch-slo"]) >= 8
 
 
+def test_an_empty_panel_of_what_is_recorded_says_why() -> None:
+    """Without the rules, and for a job that is chosen: what is recorded has none."""
+    empty = {
+        panel["fieldConfig"]["defaults"]["noValue"]
+        for board in BOARDS.values()
+        for panel in panels(board)
+        if any(_RECORDING.search(text) for text in expressions(panel))
+    }
+    assert empty
+    assert [text for text in empty if "quaywatch rules" not in text or "Job" not in text] == []
+
+
 def thresholds() -> Iterator[tuple[str, Json, float]]:
     """Every level from which on a panel changes its colour, yes and no left out."""
     for uid, board in BOARDS.items():
