@@ -172,9 +172,8 @@ def _slow(promise: Promise, pages: Paging) -> Rule:
     return Rule(
         alert="FlowSlow",
         expr=_most_runs(_enough(_slow_runs(promise), pages), promise, pages),
-        tier=promise.objective.tier,
+        tier=promise.objective.slow or promise.objective.tier,
         labels=promise.labels,
-        severity=Severity.TICKET,
         role=Role.SYMPTOM,
         board=Board.FLOW,
         selects=("environment", "target", "probe"),

@@ -52,11 +52,15 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class FlowObjective:
-    """What is promised of a flow: ``availability`` percent of its runs succeed."""
+    """What is promised of a flow: ``availability`` percent of its runs succeed.
+
+    ``slow`` is the tier of its being slow; that of its failing if empty.
+    """
 
     tier: str = "critical"
     availability: float = 99.0
     latency: Latency = field(default_factory=Latency)
+    slow: str = ""
 
     def __post_init__(self) -> None:
         _share("availability", self.availability)
@@ -116,9 +120,13 @@ class QueueObjective:
 
 @dataclass(frozen=True, slots=True)
 class BusinessObjective:
-    """How long mail, electronic documents, crons and confirmed orders may wait."""
+    """How long mail, electronic documents, crons and confirmed orders may wait.
+
+    ``deactivated`` is the tier of crons that were switched off.
+    """
 
     tier: str = "standard"
+    deactivated: str = "background"
     mail: float = 3600
     edi: float = 7200
     cron: float = 1800
@@ -131,10 +139,14 @@ class BusinessObjective:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryObjective:
-    """How much may be lost (``point``), and how old the newest backup and the last restore test may be."""
+    """How much may be lost (``point``), and how old the newest backup and the last restore test may be.
+
+    ``backups`` is the tier of backups and restore tests, ``tier`` that of standbys.
+    """
 
     tier: str = "standard"
     point: float = 300
+    backups: str = "background"
     backup: float = 93600
     restore_test: float = 35 * DAY
 
@@ -255,8 +267,11 @@ class Objectives:
             if not _PATTERN.fullmatch(pattern):
                 raise ValueError(f"flows: {pattern!r} fits no probe; small letters, digits, _, * and ? are expected")
             self._tier_exists(f"flows: {pattern}", flow.tier)
+            self._tier_exists(f"flows: {pattern}: slow", flow.slow or flow.tier)
         for name in ("edge", "queues", "business", "recovery", "certificates", "watching", "causes"):
             self._tier_exists(name, getattr(self, name).tier)
+        self._tier_exists("business: deactivated", self.business.deactivated)
+        self._tier_exists("recovery: backups", self.recovery.backups)
 
     def _tier_exists(self, key: str, tier: str) -> None:
         if tier not in self.tiers:

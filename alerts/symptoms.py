@@ -198,15 +198,13 @@ def _crons(objectives: Objectives) -> Iterator[Rule]:
     )
     off = f"max by ({_TENANT}) (<odoo.cron.switched_off>) > 0"
     fewer = f"max by ({_TENANT}) (<odoo.cron.inactive>) - min by ({_TENANT}) (min_over_time(<odoo.cron.inactive>[1h]))"
-    yield _ticket(
-        _business_rule(
-            "CronsDeactivated",
-            f"{off}\nor\n{fewer} > 0",
-            "Scheduled actions of {{ $labels.database }} were switched off",
-            "{{ $value }} scheduled actions of {{ $labels.database }} were switched off: by Odoo, after failing for"
-            " days, or by somebody within the last hour. What they do is not done any more.",
-            tier,
-        )
+    yield _business_rule(
+        "CronsDeactivated",
+        f"{off}\nor\n{fewer} > 0",
+        "Scheduled actions of {{ $labels.database }} were switched off",
+        "{{ $value }} scheduled actions of {{ $labels.database }} were switched off: by Odoo, after failing for"
+        " days, or by somebody within the last hour. What they do is not done any more.",
+        objectives.business.deactivated,
     )
     yield _business_rule(
         "CronsSkipped",
@@ -219,10 +217,6 @@ def _crons(objectives: Objectives) -> Iterator[Rule]:
 
 
 # --- recovery and certificates ----------------------------------------------------------------------------------------
-
-
-def _ticket(rule: Rule) -> Rule:
-    return replace(rule, severity=Severity.TICKET)
 
 
 def _recovery_rule(alert: str, expr: str, summary: str, description: str, tier: str) -> Rule:
@@ -255,46 +249,38 @@ def _recovery(objectives: Objectives) -> Iterator[Rule]:
         tier,
     )
     by = "environment, target, backup"
-    yield _ticket(
-        _recovery_rule(
-            "BackupTooOld",
-            f"min by ({by}) (<quaywatch.backup.age>) > {promised.backup:.0f}",
-            "The newest backup of {{ $labels.backup }} is old",
-            f"The newest sound backup of {{{{ $labels.backup }}}} was complete {DURATION} ago: what came since would be"
-            " lost with the servers, unless the archived log reaches back to it.",
-            tier,
-        )
+    yield _recovery_rule(
+        "BackupTooOld",
+        f"min by ({by}) (<quaywatch.backup.age>) > {promised.backup:.0f}",
+        "The newest backup of {{ $labels.backup }} is old",
+        f"The newest sound backup of {{{{ $labels.backup }}}} was complete {DURATION} ago: what came since would be"
+        " lost with the servers, unless the archived log reaches back to it.",
+        promised.backups,
     )
-    yield _ticket(
-        _recovery_rule(
-            "BackupFailing",
-            f"min by ({by}) (<quaywatch.backup.ok>) == 0",
-            "There is no sound newest backup of {{ $labels.backup }}",
-            "The tool that makes backups of {{ $labels.backup }} finds the newest one broken, or there is none.",
-            tier,
-        )
+    yield _recovery_rule(
+        "BackupFailing",
+        f"min by ({by}) (<quaywatch.backup.ok>) == 0",
+        "There is no sound newest backup of {{ $labels.backup }}",
+        "The tool that makes backups of {{ $labels.backup }} finds the newest one broken, or there is none.",
+        promised.backups,
     )
     old = f"min by ({by}) (<quaywatch.restore_test.age>) > {promised.restore_test:.0f}"
     failed = f"min by ({by}) (<quaywatch.restore_test.ok>) == 0"
-    yield _ticket(
-        _recovery_rule(
-            "RestoreTestTooOld",
-            f"{failed}\nor\n{old}",
-            "No recent restore test of {{ $labels.backup }} succeeded",
-            "The last restore test of {{ $labels.backup }} failed, or the last that succeeded is older than"
-            f" {promised.restore_test / DAY:.0f} days: whether its backups can be used is not known.",
-            tier,
-        )
+    yield _recovery_rule(
+        "RestoreTestTooOld",
+        f"{failed}\nor\n{old}",
+        "No recent restore test of {{ $labels.backup }} succeeded",
+        "The last restore test of {{ $labels.backup }} failed, or the last that succeeded is older than"
+        f" {promised.restore_test / DAY:.0f} days: whether its backups can be used is not known.",
+        promised.backups,
     )
-    yield _ticket(
-        _recovery_rule(
-            "RestoreTestMissing",
-            "max by (environment, target) (<quaywatch.restore_test.known>) == 0",
-            "No restore test was ever told to {{ $labels.target }}",
-            "Restore tests are to be told to {{ $labels.target }}, and none ever was: whether any backup can be used is"
-            " not known. The job does not run, or what it tells does not arrive.",
-            tier,
-        )
+    yield _recovery_rule(
+        "RestoreTestMissing",
+        "max by (environment, target) (<quaywatch.restore_test.known>) == 0",
+        "No restore test was ever told to {{ $labels.target }}",
+        "Restore tests are to be told to {{ $labels.target }}, and none ever was: whether any backup can be used is"
+        " not known. The job does not run, or what it tells does not arrive.",
+        promised.backups,
     )
 
 

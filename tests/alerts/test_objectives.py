@@ -114,6 +114,28 @@ def all_rules(text: str) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
+def test_who_is_woken_is_as_the_tier_says() -> None:
+    """A flow that is slow pages as one that fails, backups wait; and each has a tier of its own for other habits."""
+    usual = Objectives()
+    assert severities(usual) == {"FlowSlow": {"page"}, "BackupTooOld": {"ticket"}, "CronsDeactivated": {"ticket"}}
+    other = replace(
+        usual,
+        flows={"*": FlowObjective(slow="background")},
+        business=replace(usual.business, deactivated="standard"),
+        recovery=replace(usual.recovery, backups="standard"),
+    )
+    assert severities(other) == {"FlowSlow": {"ticket"}, "BackupTooOld": {"page"}, "CronsDeactivated": {"page"}}
+    with pytest.raises(ValueError, match="recovery: backups: there is no tier golden; one of critical, standard"):
+        replace(usual, recovery=replace(usual.recovery, backups="golden"))
+
+
+def severities(objectives: Objectives) -> dict[str, set[str]]:
+    """Of three alerts, as they are rendered."""
+    wanted = ("FlowSlow", "BackupTooOld", "CronsDeactivated")
+    every = [rule for rule in all_rules(rendered(objectives)) if rule.get("alert") in wanted]
+    return {alert: {rule["labels"]["severity"] for rule in every if rule["alert"] == alert} for alert in wanted}
+
+
 def test_a_resource_for_the_operator_holds_the_same_groups() -> None:
     """The same rules, in a PrometheusRule."""
     resource = yaml.safe_load(alerts.render(CATALOGUE, prometheus_name, resource="quaywatch"))
