@@ -1,8 +1,9 @@
 """What is heavy is done beside the event loop: deadlines, pings and the page go on while it lasts.
 
 How long the loop was held is told by the processor time of its thread between two ticks of a task, which does not
-depend on what else the machine does. Its ticks are counted, too: a thread that kept the interpreter to itself would
-hold the loop without costing it any time of its own.
+depend on what else the machine does; and it is held against what the same work takes there, as machines differ. Its
+ticks are counted, too: a thread that kept the interpreter to itself would hold the loop without costing it any time of
+its own.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from sandbox.process import LOOPBACK
 from tests.integration.otel_config.support import RESOURCE, settings, until
 from tests.unit.otel_config.fakes import FakeMeter, Held, many
 
-HELD_AT_MOST: Final = 0.25
-"""Seconds; what is not done beside the loop holds it for two to eight times as long, and what is for a quarter."""
+HELD_AT_MOST: Final = 0.5
+"""What share of the work; what is done beside the loop holds it for a seventh at most."""
 TICK: Final = 0.005
 TICKS_WANTED: Final = 10
-SERIES: Final = 10_000
+SERIES: Final = 20_000
 TARGETS: Final = 2_500
 ROW: Final = {"id": 1234, "name": "S00012345", "partner_id": [7, "Harbour Foods"], "amount": 123.5, "note": False}
 
@@ -64,6 +65,13 @@ class Watched:
             await asyncio.sleep(TICK)
             self.held = max(self.held, time.thread_time() - before)
             self.ticks += 1
+
+
+def work(done: Callable[[], object]) -> float:
+    """The processor time that something takes when it is done here."""
+    before = time.thread_time()
+    done()
+    return time.thread_time() - before
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +116,11 @@ async def test_the_longest_answer_of_odoo_holds_nobody_up(longest: bytes) -> Non
     async with odoo_that_answers(longest) as odoo, Watched() as loop:
         records = await odoo.call("sale.order", "search_read", [])
     assert len(records) > 20_000
-    assert loop.held < HELD_AT_MOST
+    assert loop.held < work(lambda: xmlrpc.client.loads(longest)) * HELD_AT_MOST
     assert loop.ticks >= TICKS_WANTED
 
 
-async def test_ten_thousand_series_hold_nobody_up() -> None:
+async def test_twenty_thousand_series_hold_nobody_up() -> None:
     """Neither their export nor their page does; nobody takes the export, so that it is encoded and queued."""
     held, meter = Held(many(SERIES)), FakeMeter()
     async with Watched() as loop:
@@ -122,7 +130,7 @@ async def test_ten_thousand_series_hold_nobody_up() -> None:
         page, _ = await Exposition(held, RESOURCE, meter).page("")
         await telemetry.close(2)
     assert page.count(b'database="tenant_') == SERIES
-    assert loop.held < HELD_AT_MOST
+    assert loop.held < work(Exposition(held, RESOURCE, meter)) * HELD_AT_MOST
     assert loop.ticks >= TICKS_WANTED
 
 
@@ -164,5 +172,5 @@ async def test_a_long_configuration_is_reloaded_beside_the_loop(tmp_path: Path) 
         await until(lambda: bool(reloads.taken))
         following.cancel()
     assert len(reloads.taken[0].targets) == TARGETS
-    assert loop.held < HELD_AT_MOST
+    assert loop.held < work(lambda: loaded(path)) * HELD_AT_MOST
     assert loop.ticks >= TICKS_WANTED
