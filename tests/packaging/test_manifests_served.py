@@ -7,10 +7,12 @@ schemas alone, and so are the operator's kinds.
 from __future__ import annotations
 
 import json
+import secrets
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from quaywatch.drivers.kubernetes import ApiAddress, KubernetesLease, Kubernetes
 from quaywatch.errors import PermissionDeniedError
 from sandbox import manifests
 from sandbox.parts.kubernetes import Kubernetes, ask
+from sandbox.process import until
 from sandbox.testing import shared_world
 from tests.packaging.kubernetes import Manifest, documents
 
@@ -100,18 +103,40 @@ class Account:
     """The agents' service account."""
 
     namespace: str
+    name: str
     token: Path
 
 
 def granted(server: Kubernetes, given: list[Manifest], folder: Path) -> Account:
-    """The account of some manifests, with the rights that they give it, and with a token."""
+    """The account of some manifests, with a token, as soon as the server knows of the rights that they give it."""
     for manifest in [*prerequisites(given), *(item for item in given if item["kind"] in RIGHTS)]:
         create(server, manifest)
     (account,) = [item["metadata"] for item in given if item["kind"] == "ServiceAccount"]
     wanted: dict[str, Any] = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     path = f"/api/v1/namespaces/{account['namespace']}/serviceaccounts/{account['name']}/token"
     (folder / "token").write_text(ask(server, "POST", path, wanted)["status"]["token"])
-    return Account(account["namespace"], folder / "token")
+    made = Account(account["namespace"], account["name"], folder / "token")
+    assert until(lambda: all(may(server, made, *right) for right in rights(given)), within=60)
+    return made
+
+
+def rights(given: list[Manifest]) -> Iterator[tuple[str, str, str, str]]:
+    """Verb, group, resource and name of all that the roles among manifests hold."""
+    rules = [rule for item in given if item["kind"] in {"Role", "ClusterRole"} for rule in item["rules"]]
+    for rule in rules:
+        yield from product(rule["verbs"], rule["apiGroups"], rule["resources"], rule.get("resourceNames", [""]))
+
+
+def may(server: Kubernetes, account: Account, verb: str, group: str, resource: str, name: str) -> bool:
+    """What the server itself says of who may do what in the account's namespace."""
+    asked = {"namespace": account.namespace, "verb": verb, "group": group, "resource": resource, "name": name}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": f"system:serviceaccount:{account.namespace}:{account.name}", "resourceAttributes": asked},
+    }
+    answer = ask(server, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
 
 
 @pytest.fixture(scope="module", params=["overlay", "example"])
@@ -141,7 +166,7 @@ async def test_an_agent_leases_and_finds_pods(server: Kubernetes, account: Accou
 async def test_agents_that_share_targets_keep_leases_of_their_own(server: Kubernetes, tmp_path: Path) -> None:
     """With the rights of the example with shards an agent makes, finds, renews and removes the Lease of its own."""
     account = granted(server, rendered("example", "complete"), tmp_path)
-    group = LeaseAddress(name="erp", namespace=account.namespace, **reach(server, account))
+    group = LeaseAddress(name=f"erp-{secrets.token_hex(3)}", namespace=account.namespace, **reach(server, account))
     members = KubernetesMembers(group, "erp-watch-0")
     try:
         made = await members.create("", holderIdentity="me", leaseDurationSeconds=15)
@@ -186,11 +211,4 @@ def test_an_agent_may_do_nothing_else(
     allowed: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """The server's own answer to who may do what: the Lease by its name, and never a Secret or somebody's pods."""
-    asked = {"namespace": account.namespace, "verb": verb, "group": group, "resource": resource, "name": name}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": f"system:serviceaccount:{account.namespace}:{NAME}", "resourceAttributes": asked},
-    }
-    answer = ask(server, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    assert answer["status"]["allowed"] is allowed
+    assert may(server, account, verb, group, resource, name) is allowed
