@@ -174,7 +174,7 @@ def edge(scene: Scene, tmp_path: Path) -> Iterator[tuple[Services, traefik.Traef
     nobody = f"http://{LOOPBACK}:{free_port()}"
     collector = Collector(grpc=nobody.removeprefix("http://"), http=nobody, metrics=nobody)
     proxy = traefik.start(services, Behind(Site(scene.world.odoo14.url), Site(nobody), collector), None)
-    assert until(lambda: _answers(f"{proxy.odoo14}/web/login"), within=10)
+    assert until(lambda: _answers(f"{proxy.odoo14}/web/login"), within=60)
     yield services, proxy
     services.stop_all()
 
