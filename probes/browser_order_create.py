@@ -7,6 +7,8 @@ sweeping go over RPC. What a dead attempt of the same tick left is undone first:
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import ClassVar
 
 from quaywatch.contract import Odoo, Probe, TargetKind, Transaction, Transport
 from quaywatch.errors import WrongResultError
@@ -15,8 +17,9 @@ from . import odoo_orders as orders
 from . import odoo_placing as placing
 from .odoo_pages import Client, field, state, web_client
 from .odoo_references import resolve
-from .odoo_risks import harmless
-from .order_create import Options, has_delivery
+from .odoo_risks import harmless, require_untold
+from .order_create import Options as OptionsOfRpc
+from .order_create import has_delivery
 
 _PARTNER = field("partner_id")
 _MARK = field(orders.MARK)
@@ -26,6 +29,13 @@ _SAVE = ".o_form_button_save:visible"
 _CONFIRM = "button[name=action_confirm]:visible"
 _CONFIRMED = state("sale")
 _DELIVERY = "button[name=action_view_delivery]:visible"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OptionsOfRpc):
+    """What the flow orders, and for whom."""
+
+    as_person: ClassVar[bool] = True
 
 
 @harmless
@@ -46,8 +56,9 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
             placing.undo_by_mark(odoo, tx)
             await client.click(_SAVE)
             await client.see(client.at.saved)
-            await _there(odoo, tx.mark)
+            order = await _there(odoo, tx.mark)
         async with tx.step("confirm"):
+            await require_untold(odoo, order.id, options)
             await client.click(_CONFIRM)
             await client.see(_CONFIRMED)
         if options.expect_picking:

@@ -25,7 +25,7 @@ async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
         async with tx.step("prepare"):
             page = await stack.enter_async_context(odoo.browser().page(tx.mark))
         async with tx.step("order"):
-            order = await placing.confirmed(odoo, await placing.placed(odoo, options, tx, user_id=False))
+            order = await placing.confirmed(odoo, await placing.placed(odoo, options, tx))
             picking = await pickings.of_order(odoo, order)
             link, name = await link_of(odoo, order)
         async with tx.step("page"):

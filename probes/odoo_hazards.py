@@ -6,6 +6,7 @@ modules do in code of their own, such as an EDI export, shows nowhere and is not
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,9 @@ RULE: Final = "base.automation"
 CARRIER: Final = "delivery.carrier"
 COMPANY: Final = "res.company"
 PARTNER: Final = "res.partner"
+USER: Final = "res.users"
+FOLLOWER: Final = "mail.followers"
+MESSAGE: Final = "mail.message"
 TOUCHED: Final = frozenset({"sale.order", "sale.order.line", "stock.picking", "stock.move", "stock.move.line"})
 """The models of which an order makes or changes records."""
 WITHOUT_CONNECTOR: Final = frozenset({"fixed", "base_on_rule"})
@@ -82,6 +86,42 @@ async def mails(odoo: Odoo) -> list[Risk]:
         return []
     rows = await odoo.call(COMPANY, "search_read", [(_MAILS, "=", True)], fields=["name"])
     return [Risk(f"mail:{row['id']}", f"{row['name']} mails a confirmation of each shipment") for row in rows]
+
+
+async def salespeople(odoo: Odoo, partner: int, myself: int | None) -> list[Risk]:
+    """The customer's salesperson, or its company's, unless that is ``myself``, by the number of the user's partner."""
+    fields = ["user_id", "commercial_partner_id"]
+    rows = await odoo.call(PARTNER, "search_read", [("id", "=", partner)], fields=fields)
+    if rows and not rows[0]["user_id"]:
+        company = rows[0]["commercial_partner_id"][0]
+        rows = await odoo.call(PARTNER, "search_read", [("id", "=", company)], fields=fields)
+    chosen = [row["user_id"][0] for row in rows if row["user_id"]]
+    if not chosen:
+        return []
+    found = await odoo.call(USER, "search_read", [("id", "in", chosen)], fields=["name", "partner_id"])
+    others = [row for row in found if row["partner_id"][0] != myself]
+    return [Risk(f"salesperson:{row['id']}", _of_salesperson(row)) for row in others]
+
+
+def _of_salesperson(row: Row) -> str:
+    return f"the customer's salesperson {row['name']!r} is mailed that an order was assigned"
+
+
+async def followers(odoo: Odoo, order: int, but_for: Iterable[int]) -> list[Risk]:
+    """Who follows an order, as those do who follow its sales team: but for these partners."""
+    domain = [("res_model", "=", "sale.order"), ("res_id", "=", order), ("partner_id", "not in", list(but_for))]
+    rows = await odoo.call(FOLLOWER, "search_read", domain, fields=["partner_id"])
+    return [Risk(f"follower:{row['partner_id'][0]}", _of_follower(row)) for row in rows]
+
+
+def _of_follower(row: Row) -> str:
+    return f"{row['partner_id'][1]!r} follows the order, perhaps by its sales team, and is told that it was confirmed"
+
+
+async def own_partner(odoo: Odoo) -> int | None:
+    """The partner of this user, as whom it writes messages."""
+    author = (await odoo.call(MESSAGE, "default_get", ["author_id"])).get("author_id")
+    return author if isinstance(author, int) else None
 
 
 def unseen(model: str) -> Risk:

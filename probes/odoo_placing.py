@@ -22,6 +22,9 @@ RIGHTS = {"sale.order": ("create", "read", "write"), "stock.picking": ("read",)}
 JANITOR_GROUPS = "put the janitor into the groups Sales / Administrator and Inventory / Administrator"
 JANITOR_RIGHTS = {"sale.order": ("unlink",), "stock.picking": ("unlink",)}
 
+_TO_NOBODY = {"mail_auto_subscribe_no_notify": True}
+"""Odoo mails nobody that the order is theirs."""
+
 Afterwards = Callable[[orders.Order], Awaitable[None]]
 
 
@@ -45,6 +48,8 @@ class Wanted:
     """The models of which an order makes or changes records."""
     ships: ClassVar[bool] = False
     """Whether the flow validates deliveries."""
+    as_person: ClassVar[bool] = False
+    """Whether the order is filled in as a person does it, so that Odoo chooses who is told of it."""
 
     def __post_init__(self) -> None:
         if self.quantity <= 0:
@@ -58,7 +63,6 @@ async def placed(
     *,
     freed: Afterwards | None = None,
     ships: bool = False,
-    **values: Any,
 ) -> orders.Order:
     """The run's order, not yet confirmed: a new one, unless an attempt of the same tick left one alive.
 
@@ -71,17 +75,19 @@ async def placed(
         tx: the run.
         freed: what must be true of the cancelled order, looked at before it is erased.
         ships: whether the run validates the delivery, which Odoo then keeps with its order; else both are erased.
-        values: of more fields of the order.
     """
     alive = await _alive(odoo, tx.mark)
-    values = {} if alive else {**await _values(odoo, wanted, tx.mark), **values}
+    values = {} if alive else await _values(odoo, wanted, tx.mark)
     undo_by_mark(odoo, tx, freed, ships=ships)  # before the call: Odoo may commit although its answer never arrives
     return alive[0] if alive else await _created(odoo, wanted, values)
 
 
 async def _values(odoo: Odoo, wanted: Wanted, mark: str) -> dict[str, Any]:
+    """Those of an order that belongs to no salesperson and to no team, so that nobody hears of it."""
     product = await REFERENCES.resolve(odoo, "product.product", "default_code", wanted.product)
     return {
+        "user_id": False,
+        "team_id": False,
         "partner_id": await REFERENCES.resolve(odoo, "res.partner", "ref", wanted.partner),
         orders.MARK: mark,
         "order_line": [(0, 0, {"product_id": product, "product_uom_qty": wanted.quantity})],
@@ -90,7 +96,7 @@ async def _values(odoo: Odoo, wanted: Wanted, mark: str) -> dict[str, Any]:
 
 async def _created(odoo: Odoo, wanted: Wanted, values: dict[str, Any]) -> orders.Order:
     try:
-        await odoo.call(orders.ORDER, "create", values)
+        await odoo.call(orders.ORDER, "create", values, context=_TO_NOBODY)
     except FaultError:
         REFERENCES.forget(odoo)
         await _check_references(odoo, wanted)

@@ -1,7 +1,7 @@
 """What a flow's records can set off beside what it is for, looked at before the flow starts; at risk it does not.
 
-Automation rules, paid labels and mails are found by `odoo_hazards`, what Odoo would buy or make by `odoo_procurement`.
-What nobody may look at is a risk like any other.
+Automation rules, paid labels and who is told are found by `odoo_hazards`, what Odoo would buy or make by
+`odoo_procurement`. What nobody may look at is a risk like any other.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Wanted(Protocol):
     @property
     def product(self) -> int | str | None:
         """The product: an id or a reference; None when it is not known what is ordered."""
+        ...
+
+    @property
+    def as_person(self) -> bool:
+        """Whether an order is filled in as a person does it, so that Odoo chooses who is told of it."""
         ...
 
     @property
@@ -105,10 +110,14 @@ async def _of_ordering(odoo: Odoo, wanted: Wanted) -> list[Reading]:
         partner = await REFERENCES.resolve(odoo, hazards.PARTNER, "ref", wanted.partner)
     except ConfigError:
         return []
-    return [
+    readings: list[Reading] = [
         (procurement.ROUTING, lambda user: procurement.supplies(user, product, partner)),
         (procurement.ORDERPOINT, lambda user: procurement.reordering(user, product)),
     ]
+    if wanted.as_person:
+        myself = await hazards.own_partner(odoo)
+        readings.append((hazards.PARTNER, lambda user: hazards.salespeople(user, partner, myself)))
+    return readings
 
 
 async def _as_whoever_may(odoo: Odoo, reading: Callable[[Odoo], Awaitable[list[Risk]]]) -> list[Risk] | None:
@@ -140,6 +149,18 @@ async def require_unpaid(odoo: Odoo, picking: int, wanted: Wanted) -> None:
     rows = await odoo.call("stock.picking", "search_read", [("id", "=", picking)], fields=["carrier_id"])
     paid = await hazards.connectors(odoo, [row["carrier_id"][0] for row in rows if row["carrier_id"]])
     _require_none(_refused(paid, wanted))
+
+
+async def require_untold(odoo: Odoo, order: int, wanted: Wanted) -> None:
+    """Nothing, if nobody but the probe's user and the customer follows an order, and hears of what happens to it.
+
+    Raises:
+        ConfigError: when somebody does, and the configuration does not accept that.
+    """
+    myself = await hazards.own_partner(odoo)
+    customer = await REFERENCES.resolve(odoo, hazards.PARTNER, "ref", wanted.partner) if wanted.partner else None
+    told = await hazards.followers(odoo, order, [known for known in (myself, customer) if known is not None])
+    _require_none(_refused(told, wanted))
 
 
 def _refused(risks: Iterable[Risk], wanted: Wanted) -> list[Risk]:

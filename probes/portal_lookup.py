@@ -2,7 +2,7 @@
 
 The visitor is logged in nowhere: the link's token lets them in, and without it the page is shut, which is seen to as
 well.
-The order has no salesperson, because Odoo tells that person by mail when a customer opens a page.
+The order has no salesperson, as all of the probes: Odoo tells that person by mail when a customer opens a page.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Options(placing.Wanted):
 async def run(odoo: Odoo, options: Options, tx: Transaction) -> None:
     """Order, confirm, open the page with the link and without its token."""
     async with tx.step("create"):
-        order = await placing.placed(odoo, options, tx, user_id=False)
+        order = await placing.placed(odoo, options, tx)
     async with tx.step("confirm"):
         order = await placing.confirmed(odoo, order)
         picking = await pickings.of_order(odoo, order)

@@ -24,6 +24,7 @@ class Touched:
     """Nobody can tell who is shipped to."""
     product: None = None
     """Nor what."""
+    as_person: bool = False
 
 
 def touched_by(flow: Flow, accepted: tuple[str, ...]) -> Touched:

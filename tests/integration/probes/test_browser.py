@@ -25,7 +25,6 @@ from probes import (
     browser_portal_lookup,
     browser_shipment_confirm,
     browser_stock_reserve,
-    order_create,
     portal_lookup,
     shipment_confirm,
     stock_reserve,
@@ -56,7 +55,7 @@ SHIPPED = "test-browser-shipped"
 """Of what stays for ever."""
 Flow = tuple[Probe[Driver, Any], Any]
 LOGIN: Flow = (browser_login.PROBE, browser_login.Options())
-ORDER: Flow = (browser_order_create.PROBE, order_create.Options(partner=PARTNER, product=PRODUCT))
+ORDER: Flow = (browser_order_create.PROBE, browser_order_create.Options(partner=PARTNER, product=PRODUCT))
 RESERVE: Flow = (browser_stock_reserve.PROBE, stock_reserve.Options(partner=PARTNER, product=STORABLE))
 LABELS: Flow = (
     browser_label_print.PROBE,

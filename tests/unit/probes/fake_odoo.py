@@ -17,7 +17,7 @@ from tests.unit.probes.versions import FACTS
 NOW = datetime(2026, 3, 1, 12, 0, 0)  # noqa: DTZ001 - Odoo's times are naive UTC
 TIME = "%Y-%m-%d %H:%M:%S"
 PARTNER, PRODUCT, SERVICE, PARCEL = 7, 11, 12, 13
-USER = 6
+USER, OWN_PARTNER = 6, 60
 LABEL_FORM = "product.label.layout"
 
 T = TypeVar("T")
@@ -222,7 +222,7 @@ class FakeOdoo:
             found = self._found(model, arguments[0])[: keywords.get("limit")]
             return self._searched(model, method, found, keywords)
         if method in ("context_get", "default_get"):
-            return {"lang": self.db.language, "date_order": self.db.clock.strftime(TIME)}
+            return {"lang": self.db.language, "date_order": self.db.clock.strftime(TIME), "author_id": OWN_PARTNER}
         if model == "stock.move.line" and method == "write":
             return self.db.stock.write_lines(arguments[0], arguments[1])
         if model in ("stock.picking", "stock.move") and method != "unlink":
@@ -371,7 +371,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 _COMMON = frozenset({"create", "read", "unlink"})
 _MANY2ONE = frozenset(
-    {"sale_id", "product_id", "location_id", "location_src_id", "route_id", "property_stock_customer"}
+    {"sale_id", "product_id", "location_id", "location_src_id", "route_id", "property_stock_customer", "partner_id"}
 )
 
 

@@ -8,20 +8,21 @@ from typing import Any
 import pytest
 from opentelemetry.trace import NoOpTracer
 
-from probes import PROBES, order_create, shipment_confirm
+from probes import PROBES, browser_order_create, order_create, shipment_confirm
 from probes.odoo_hazards import RULE, Risk
 from probes.odoo_placing import Wanted
-from probes.odoo_risks import LOOK_EVERY, Look, findings, harmless, look, require_unpaid
+from probes.odoo_risks import LOOK_EVERY, Look, findings, harmless, look, require_unpaid, require_untold
 from quaywatch.clock import SystemClock
 from quaywatch.contract import Odoo, Outcome, Reason, Transaction
 from quaywatch.errors import ConfigError, PermissionDeniedError
 from quaywatch.runtime.probing.saga import Saga
 from quaywatch.runtime.probing.verdict import Verdict
-from tests.unit.probes.fake_odoo import PARTNER, PRODUCT, Database, FakeOdoo
+from tests.unit.probes.fake_odoo import OWN_PARTNER, PARTNER, PRODUCT, Database, FakeOdoo
 from tests.unit.probes.fake_stock import PLACE
 from tests.unit.probes.test_order_create import ran
 
 ORDERS = order_create.Options(partner=PARTNER, product=PRODUCT)
+TYPED = browser_order_create.Options(partner=PARTNER, product=PRODUCT)
 SHIPS = shipment_confirm.Options(partner=PARTNER, product=PRODUCT, location=PLACE)
 ORDERING = [probe for probe in PROBES if issubclass(probe.options, Wanted)]
 NOTIFY = Risk("automation:12", "the automation rule 'Notify' runs on sale.order (on_create)")
@@ -98,6 +99,41 @@ async def test_the_carrier_of_the_delivery_itself_is_looked_at() -> None:
     with pytest.raises(ConfigError, match="carrier:3"):
         await require_unpaid(odoo, 1, SHIPS)
     await require_unpaid(odoo, 1, replace(SHIPS, accept_risks=("carrier:3",)))
+
+
+@pytest.mark.parametrize(("of_customer", "of_company"), [(True, False), (False, True)])
+async def test_a_salesperson_is_a_risk_where_odoo_chooses_one(*, of_customer: bool, of_company: bool) -> None:
+    """The customer's own, or its company's, is told of orders that the web client makes; over RPC they have none."""
+    database = Database()
+    partners = database.tables["res.partner"]
+    partners[PARTNER] |= {"user_id": [4, "Jane"] if of_customer else False, "commercial_partner_id": [70, "Acme"]}
+    partners[70] = {"user_id": [4, "Jane"] if of_company else False, "commercial_partner_id": [70, "Acme"]}
+    database.tables["res.users"] = {4: {"name": "Jane", "partner_id": 44}}
+    assert [risk.name for risk in (await look(FakeOdoo(database), TYPED)).risks] == ["salesperson:4"]
+    assert (await look(FakeOdoo(database), ORDERS)).risks == ()
+
+
+async def test_a_customer_without_a_salesperson_is_no_risk() -> None:
+    """Nor is one whose salesperson is the probe's user itself."""
+    database = Database()
+    partner = database.tables["res.partner"][PARTNER]
+    partner |= {"user_id": False, "commercial_partner_id": [PARTNER, "Probe"]}
+    assert (await look(FakeOdoo(database), TYPED)).risks == ()
+    partner["user_id"] = [4, "Probe"]
+    database.tables["res.users"] = {4: {"name": "Probe", "partner_id": OWN_PARTNER}}
+    assert (await look(FakeOdoo(database), TYPED)).risks == ()
+
+
+async def test_nobody_else_may_follow_the_order() -> None:
+    """Whoever follows it but for the customer and the probe's user is named, unless that is accepted."""
+    database = Database()
+    followers = enumerate((PARTNER, OWN_PARTNER, 44), 1)
+    order = {"res_model": "sale.order", "res_id": 9}
+    database.tables["mail.followers"] = {at: {**order, "partner_id": who} for at, who in followers}
+    with pytest.raises(ConfigError, match="follower:44"):
+        await require_untold(FakeOdoo(database), 9, TYPED)
+    await require_untold(FakeOdoo(database), 9, replace(TYPED, accept_risks=("follower:44",)))
+    await require_untold(FakeOdoo(database), 8, TYPED)
 
 
 async def test_mail_about_shipments_is_a_risk_to_who_ships() -> None:
