@@ -43,7 +43,7 @@
 {{- include "quaywatch.egressRule" (dict "root" .root "name" .name "host" $url.hostname "port" $port) }}
 {{- end }}
 
-{{/* Where telemetry goes: what the configuration says, or else the variables that give way to it. gRPC needs no scheme. */}}
+{{/* Where telemetry goes: as the configuration says, or else the variables that give way to it; gRPC needs no scheme. */}}
 {{- define "quaywatch.otlpEndpoints" -}}
 {{- $endpoint := (default dict (include "quaywatch.config" . | fromYaml).telemetry.otlp).endpoint }}
 {{- $urls := compact (list $endpoint) }}

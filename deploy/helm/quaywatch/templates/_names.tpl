@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* An object's metadata: of the chart's `root`, and, where they are its own, `name`, `namespace`, `labels` and `annotations`. */}}
+{{/* An object's metadata: of the chart's `root`, and what is its own of `name`, `namespace`, `labels`, `annotations`. */}}
 {{- define "quaywatch.metadata" -}}
 name: {{ default (include "quaywatch.fullname" .root) .name }}
 namespace: {{ default (include "quaywatch.namespace" .root) .namespace }}
