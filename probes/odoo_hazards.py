@@ -19,8 +19,14 @@ PARTNER: Final = "res.partner"
 USER: Final = "res.users"
 FOLLOWER: Final = "mail.followers"
 MESSAGE: Final = "mail.message"
-TOUCHED: Final = frozenset({"sale.order", "sale.order.line", "stock.picking", "stock.move", "stock.move.line"})
-"""The models of which an order makes or changes records."""
+ORDERED: Final = frozenset({"sale.order", "sale.order.line", "stock.picking", "stock.move", "stock.move.line"})
+"""An order and its delivery."""
+HISTORY: Final = frozenset({"mail.message", "mail.tracking.value", "mail.followers"})
+"""What Odoo notes of nearly each record that is made or changed."""
+TOUCHED: Final = ORDERED | HISTORY | {"stock.quant", "procurement.group", "stock.reference"}
+"""The models of which an order makes or changes records; the groups of moves were renamed in 19."""
+SHIPPED: Final = frozenset({"stock.valuation.layer", "account.move", "account.move.line"})
+"""The models of which, beside these, a validated delivery may: what the goods are worth."""
 WITHOUT_CONNECTOR: Final = frozenset({"fixed", "base_on_rule"})
 """Kinds of carriers that Odoo reckons by itself: nobody outside is asked, and nothing is paid for."""
 _OF_OTHERS: Final = "on_webhook"

@@ -94,7 +94,8 @@ async def look(odoo: Odoo, wanted: Wanted) -> Look:
 
 
 def _of_all(wanted: Wanted) -> list[Reading]:
-    readings: list[Reading] = [(hazards.RULE, lambda user: hazards.automations(user, wanted.touches))]
+    touches = wanted.touches | (hazards.SHIPPED if wanted.ships else frozenset())
+    readings: list[Reading] = [(hazards.RULE, lambda user: hazards.automations(user, touches))]
     if wanted.ships:
         readings.append((hazards.CARRIER, lambda user: hazards.carriers(user, wanted.partner)))
         readings.append((hazards.COMPANY, hazards.mails))

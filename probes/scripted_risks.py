@@ -7,7 +7,7 @@ from typing import Final
 
 from quaywatch.script import Call, Flow
 
-from .odoo_hazards import TOUCHED
+from .odoo_hazards import HISTORY, ORDERED, TOUCHED
 
 _SHIPPING: Final = frozenset({"action_done", "button_validate", "process", "send_to_shipper"})
 """Methods of deliveries, and of the wizards before them, that ship or ask a carrier."""
@@ -28,12 +28,12 @@ class Touched:
 
 
 def touched_by(flow: Flow, accepted: tuple[str, ...]) -> Touched:
-    """The models that its writing calls name, those of its undoing too; an order's or a delivery's bring the others.
+    """The models that its writing calls name, those of its undoing too, and what Odoo notes of each.
 
-    What a method does to other models, and what a request sets off behind its address, is not known.
+    Those of an order or a delivery bring one another. What a method does to other models, and what a request sets off behind its address, is not known.
     """
     calls = [act for step in flow.steps if step.writes for act in (step.act, step.undo) if isinstance(act, Call)]
     named = {call.model for call in calls} | {marked.model for marked in flow.sweep}
-    touches = frozenset(named | TOUCHED if named & TOUCHED else named)
+    beside = TOUCHED if named & ORDERED else HISTORY if named else frozenset[str]()
     ships = any(call.method in _SHIPPING and call.model.startswith("stock.") for call in calls)
-    return Touched(touches, ships, accepted)
+    return Touched(frozenset(named | beside), ships, accepted)

@@ -84,6 +84,22 @@ async def test_rules_on_the_models_of_a_flow_are_risks() -> None:
     assert (await look(odoo, ORDERS)).risks == (NOTIFY,)
 
 
+@pytest.mark.parametrize("model", ["stock.quant", "procurement.group", "stock.reference", "mail.message"])
+async def test_what_odoo_writes_beside_is_looked_at_too(model: str) -> None:
+    """Stock, the group of moves under both its names, and the history."""
+    assert [risk.name for risk in (await look(FakeOdoo(with_rules((model, "on_write"))), ORDERS)).risks] == [
+        "automation:12"
+    ]
+
+
+@pytest.mark.parametrize("model", ["stock.valuation.layer", "account.move", "account.move.line"])
+async def test_what_goods_are_worth_concerns_who_ships(model: str) -> None:
+    """A validated delivery is valued, and an order is not."""
+    odoo = FakeOdoo(with_rules((model, "on_create")))
+    assert [risk.name for risk in (await look(odoo, SHIPS)).risks] == ["automation:12"]
+    assert (await look(odoo, ORDERS)).risks == ()
+
+
 @pytest.mark.parametrize(("kind", "paid"), [("fixed", False), ("base_on_rule", False), ("dhl", True)])
 async def test_a_carrier_with_a_connector_is_a_risk_to_who_ships(kind: str, *, paid: bool) -> None:
     """Only a validated delivery asks the carrier, and only one with a connector costs money."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import NoOpTracer
 
-from probes.odoo_hazards import RULE, TOUCHED
+from probes.odoo_hazards import HISTORY, RULE, TOUCHED
 from probes.scripted import OdooOptions, Run, probe_of
 from probes.scripted_answers import Reply, refuse, same
 from probes.scripted_risks import touched_by
@@ -431,7 +431,7 @@ UNDO = "undo: {call: {model: note, method: unlink}}"
     ("step", "touches", "ships"),
     [
         ("call: {model: thing, method: search_count}", set(), False),
-        (f"call: {{model: thing, method: create}}, {UNDO}", {"thing", "note"}, False),
+        (f"call: {{model: thing, method: create}}, {UNDO}", {*HISTORY, "thing", "note"}, False),
         (f"call: {{model: stock.move, method: write}}, {UNDO}", {*TOUCHED, "note"}, False),
         (f"call: {{model: stock.picking, method: button_validate}}, {UNDO}", {*TOUCHED, "note"}, True),
         ("request: {method: POST, path: /cart}, undo: {request: {method: DELETE, path: /cart}}", set(), False),
