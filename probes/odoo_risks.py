@@ -22,8 +22,8 @@ from . import odoo_procurement as procurement
 from .odoo_hazards import Risk
 from .odoo_references import REFERENCES
 
-LOOK_EVERY: Final = 3600.0
-"""Seconds for which a flow that was found harmless is not looked at again."""
+LOOK_EVERY: Final = 300.0
+"""Seconds for which a flow that was found harmless is not looked at again: a look costs some ten short questions."""
 
 
 class Wanted(Protocol):

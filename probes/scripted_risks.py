@@ -30,7 +30,8 @@ class Touched:
 def touched_by(flow: Flow, accepted: tuple[str, ...]) -> Touched:
     """The models that its writing calls name, those of its undoing too, and what Odoo notes of each.
 
-    Those of an order or a delivery bring one another. What a method does to other models, and what a request sets off behind its address, is not known.
+    Those of an order or a delivery bring one another. What a method does to other models, and what a request sets off
+    behind its address, is not known.
     """
     calls = [act for step in flow.steps if step.writes for act in (step.act, step.undo) if isinstance(act, Call)]
     named = {call.model for call in calls} | {marked.model for marked in flow.sweep}

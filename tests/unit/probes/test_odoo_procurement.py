@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from probes import order_create
+from probes.odoo_hazards import RULE
 from probes.odoo_procurement import ORDERPOINT, PRODUCT, ROUTING, WAREHOUSE
 from probes.odoo_risks import Look, look
 from tests.unit.probes.fake_odoo import PARCEL, PARTNER, Database, FakeOdoo
@@ -35,11 +36,11 @@ def with_routes(
     """A database whose product, its category and the warehouse have these routes."""
     database = Database()
     names = {"name", "default_code", "route_ids", "route_from_categ_ids", "service_tracking"}
-    database.more_fields |= {PRODUCT: names, ROUTING: {"location_dest_id"}, ORDERPOINT: {"trigger"}}
+    database.more_fields |= {RULE: {"active"}, PRODUCT: names, ROUTING: {"location_dest_id"}, ORDERPOINT: {"trigger"}}
     routes = {"route_ids": list(own), "route_from_categ_ids": list(of_category), "service_tracking": "no"}
     database.tables[PRODUCT][PARCEL] |= routes
     database.tables["res.partner"][PARTNER]["property_stock_customer"] = CUSTOMERS
-    database.tables |= {WAREHOUSE: {1: {"route_ids": list(of_warehouse)}}, ORDERPOINT: {}}
+    database.tables |= {RULE: {}, WAREHOUSE: {1: {"route_ids": list(of_warehouse)}}, ORDERPOINT: {}}
     keys = ("route_id", "action", "procure_method", "location_src_id", "location_dest_id")
     database.tables[ROUTING] = {at: dict(zip(keys, rule, strict=True)) for at, rule in enumerate(RULES, 1)}
     return database
@@ -103,6 +104,13 @@ async def test_a_service_that_becomes_more_than_an_order_is_a_risk() -> None:
     database = with_routes()
     database.tables[PRODUCT][PARCEL]["service_tracking"] = "task_in_project"
     assert await names(database) == [f"service:{PARCEL}"]
+
+
+async def test_a_look_is_cheap() -> None:
+    """Automation rules, product, warehouses, customer, one rule of a route, reordering rules: a question each."""
+    database = with_routes()
+    await names(database)
+    assert len(database.calls) == 6
 
 
 async def test_a_product_that_is_not_there_is_for_the_flow_to_tell() -> None:

@@ -176,8 +176,8 @@ async def test_a_flow_whose_risks_are_accepted_starts() -> None:
     assert verdict.outcome is Outcome.SUCCESS
 
 
-async def test_a_flow_is_looked_at_once_an_hour() -> None:
-    """A rule that comes later stops the flow within the hour, and one that goes lets it start at once."""
+async def test_a_flow_is_looked_at_every_five_minutes() -> None:
+    """A rule that comes later stops the flow at the next look, and one that goes lets it start at once."""
     database, now = with_rules(), [0.0]
     odoo = FakeOdoo(database)
     runs: list[float] = []
