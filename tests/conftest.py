@@ -39,7 +39,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests recorded as a ``figure`` is printed at the end."""
+    """What tests recorded as a ``figure`` is printed at the end, and why any was tried again."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"tried again: {report.nodeid}")
+        terminalreporter.write(f"{report.longreprtext}\n")
     passed = terminalreporter.stats.get("passed", [])
     figures = [text for report in passed for name, text in report.user_properties if name == "figure"]
     if figures:
