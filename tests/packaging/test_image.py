@@ -27,7 +27,7 @@ CONFIG = "/etc/quaywatch/quaywatch.yaml"
 SIZES = {"agent": 150e6, "browser": 700e6}
 """Bytes beyond the base's, at most."""
 NAME = "quaywatch"
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds until a busy machine has started an agent."""
 SHELLS = ("/usr/bin/dash", "/usr/bin/bash")
 
@@ -137,7 +137,7 @@ def running(bundle: Bundle, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(60)
 
 
 def test_the_agent_runs_and_a_probe_succeeds(
