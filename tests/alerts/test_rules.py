@@ -206,7 +206,7 @@ def test_every_alert_has_its_runbook(alert: str) -> None:
 def test_no_runbook_is_left_over() -> None:
     """A runbook without an alert is a trap."""
     written = {file.stem for file in (ROOM / "runbooks").glob("*.md")}
-    assert written == set(CASES)
+    assert written - {"README"} == set(CASES)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules(GENERAL) if "alert" in rule], ids=str)
