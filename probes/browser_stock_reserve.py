@@ -24,8 +24,6 @@ from .stock_reserve import check as check_over_rpc
 
 _RESERVE = "button[name=action_assign]:visible"
 _RESERVED = state("assigned")
-_FORECASTS_ALL = 14
-"""The version whose page of a delivery reckons with everybody's orders, also with those that its user may not see."""
 _SOLD = "sale_line_id"
 
 
@@ -72,9 +70,10 @@ async def check(odoo: Odoo, options: Options) -> AsyncIterator[str]:
     findings = [finding async for finding in check_over_rpc(odoo, options)]
     for finding in findings:
         yield finding
-    async for finding in english(odoo, selectors_of(await odoo.version()).unreserve):
+    at = selectors_of(await odoo.version())
+    async for finding in english(odoo, at.unreserve):
         yield finding
-    if not findings and await odoo.version() == _FORECASTS_ALL:
+    if not findings and at.forecasts_all:
         async for finding in _hidden_orders(odoo, options):
             yield finding
 

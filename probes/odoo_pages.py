@@ -36,6 +36,8 @@ class Selectors:
     What ``unreserve`` and ``labels`` name is clicked one after the other, and the last click on labels downloads them;
     where that is a menu, the user's language must be English. ``labelled`` is the page that prints labels, and
     ``labels_by_piece`` says that it prints one for each piece of a delivery, and not one for the product.
+    ``forecasts_all`` says that the page of a delivery reckons with everybody's orders, also those that its user may not
+    see.
     """
 
     ready: str = ".o_main_navbar"
@@ -48,6 +50,7 @@ class Selectors:
     unreserve: tuple[str, ...]
     labels: tuple[str, ...]
     labels_by_piece: bool = False
+    forecasts_all: bool = False
     new_order: str
     picking: str
     labelled: str
@@ -66,6 +69,7 @@ _14: Final = Selectors(
         ".o_cp_action_menus button:has(.fa-print):visible",
         ".o_cp_action_menus .o_menu_item a:has-text('Product Label (ZPL)'):visible",
     ),
+    forecasts_all=True,
     new_order="/web#action=sale.action_quotations_with_onboarding&model=sale.order&view_type=form",
     picking="/web#id={id}&model=stock.picking&view_type=form",
     labelled="/web#id={product}&model=product.product&view_type=form",
@@ -79,6 +83,7 @@ _16: Final = replace(
     saved=".o_form_status_indicator_buttons.invisible",
     product="product_template_id",
     labels=("button[name=action_open_label_layout]:visible", *_ZPL),
+    forecasts_all=False,
 )
 _MENU: Final = ".o_cp_action_menus button:visible"
 _18: Final = replace(

@@ -15,6 +15,11 @@ def test_a_version_looks_like_the_one_before_it(version: int, like: int) -> None
     assert len({selectors_of(known) for known in (14, 16, 18)}) == 3
 
 
+def test_a_page_that_reckons_with_everybodys_orders_is_known() -> None:
+    """That of 14 does, of which others' orders are an error, and those that look like it."""
+    assert [version for version in (14, 15, 16, 18, 19) if selectors_of(version).forecasts_all] == [14, 15]
+
+
 def test_a_field_is_found_as_both_clients_name_it() -> None:
     """The old client names the input itself, the new one what is around it."""
     assert field("partner_id") == ":is([name=partner_id] input, input[name=partner_id])"
