@@ -228,8 +228,8 @@ def said(value: float, field: Json) -> str:
             return f"{value / 2**20:.1f} MiB"
         case "s":
             return f"{value:.3g} s" if value < 120 else f"{value / 60:.0f} min"  # noqa: PLR2004
-        case _:
-            return f"{value:.3g}"
+        case unit:
+            return f"{value:.3g}" + (f" {unit.removeprefix('suffix:')}" if unit.startswith("suffix:") else "")
 
 
 async def draw(url: str, directory: Path) -> None:
