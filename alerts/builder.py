@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -29,6 +30,8 @@ def render(
     *,
     objectives: Objectives | None = None,
     flows_run: Sequence[Flow] = (),
+    environment: str = "",
+    targets: Mapping[str, str] = MappingProxyType({}),
     places: Places | None = None,
     resource: str = "",
 ) -> str:
@@ -39,6 +42,8 @@ def render(
         translate: a metric's name in the store.
         objectives: what is promised; the defaults if unset.
         flows_run: what a configuration runs: windows then fit its intervals, and a flow that never reports is missed.
+        environment: that of a configuration, whose agents are then missed whoever else is heard.
+        targets: what a configuration watches, with the kind of each: a target that nobody reads is then missed.
         places: where the links of alerts lead.
         resource: the name of a PrometheusRule to write, as the Prometheus operator takes it; a plain file if empty.
 
@@ -52,16 +57,18 @@ def render(
     _see_that_buckets_exist(objectives, words)
     groups = [
         {"name": name, "interval": interval, "rules": [_yaml(rule, words, objectives, places) for rule in rules]}
-        for name, interval, rules in _groups(objectives, flows_run)
+        for name, interval, rules in _groups(objectives, flows_run, watching.Watched(environment, targets))
     ]
     document = _resource(resource, groups) if resource else {"groups": groups}
     return HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
-def _groups(objectives: Objectives, flows_run: Sequence[Flow]) -> Iterable[tuple[str, str, Iterable[Rule | Recording]]]:
+def _groups(
+    objectives: Objectives, flows_run: Sequence[Flow], watched: watching.Watched
+) -> Iterable[tuple[str, str, Iterable[Rule | Recording]]]:
     yield "quaywatch-outages", AT_ONCE, flows.outages(objectives, flows_run)
     yield "quaywatch-flows", OFTEN, flows.rules(objectives, flows_run)
-    yield "quaywatch-watching", OFTEN, watching.rules(objectives)
+    yield "quaywatch-watching", OFTEN, watching.rules(objectives, watched)
     yield "quaywatch-causes", OFTEN, causes.rules(objectives)
     yield "quaywatch-objectives", NOW_AND_THEN, budget.recordings(objectives, flows_run)
     yield "quaywatch-symptoms", OFTEN, [*symptoms.recordings(objectives), *symptoms.rules(objectives)]

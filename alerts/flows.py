@@ -12,11 +12,10 @@ from .objectives import FlowObjective, Objectives, Paging
 from .patterns import regex
 from .rule import Board, Role, Rule, Service, Severity
 from .texts import DOWN, EVERYWHERE_CAUSE, FLOW_CAUSE, FOUND, MOST_FAILED_STEP, ROOT_BLOCKER
+from .watching import AFTER_ALL
 
 DEFAULT_INTERVALS = (30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0)
 """Seconds between a flow's runs for which rules are made when no configuration is known."""
-_ABSENT = 300
-"""Seconds that nothing must be heard of a flow; less would fire when a store starts."""
 _PROOF = 2
 """Runs that must have failed at least: one failure never pages."""
 _MANY = 3
@@ -105,7 +104,7 @@ def rules(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
         yield _flaky(promise)
         yield _uncleaned(promise)
         for flow in promise.flows:
-            yield _absent(flow, promise.objective.tier)
+            yield _absent(flow, promise.objective.tier, objectives.watching.silence + AFTER_ALL)
 
 
 def _most_targets(flows: Iterable[Flow]) -> int:
@@ -380,14 +379,14 @@ def _of_an_hour(
     )
 
 
-def _absent(flow: Flow, tier: str) -> Rule:
+def _absent(flow: Flow, tier: str, silence: float) -> Rule:
     matchers = f'environment="{flow.environment}", target="{flow.target}", probe="{flow.probe}"'
     return Rule(
         alert="FlowAbsent",
         expr=f"absent(<quaywatch.probe.interval>{{{matchers}}})",
         labels={"target": flow.target, "probe": flow.probe},
         tier=tier,
-        hold=max(_ABSENT, 3 * flow.every),
+        hold=max(silence, 3 * flow.every),
         role=Role.SYMPTOM,
         service=Service.QUAYWATCH,
         board=Board.QUAYWATCH,

@@ -2,40 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from .objectives import Objectives
 from .rule import Board, Role, Rule, Service, Severity
 
+AFTER_ALL = 60.0
+"""Seconds that the absence of one thing is told later than that of all agents."""
 _AGENT = "environment, instance"
 _SEVERAL = 2.6
 """Three within the hour, less what Prometheus adds."""
 
 
-def rules(objectives: Objectives) -> Iterator[Rule]:
-    """No agent is heard; the sign of life that a machine outside waits for; and what fails without anybody's notice."""
-    yield from _silence(objectives)
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a configuration watches: its environment, and its targets with the kind of each; empty for none."""
+
+    environment: str
+    targets: Mapping[str, str]
+
+
+def rules(objectives: Objectives, watched: Watched) -> Iterator[Rule]:
+    """No agent is heard, or of a target nothing; the sign of life; and what fails without anybody's notice."""
+    yield _agent_absent(objectives, watched.environment)
+    for target, kind in watched.targets.items():
+        yield _target_absent(objectives, watched.environment, target, kind)
+    yield _watchdog(objectives)
     yield from _agents(objectives)
     yield from _readings(objectives)
 
 
-def _silence(objectives: Objectives) -> Iterator[Rule]:
-    yield Rule(
+def _agent_absent(objectives: Objectives, environment: str) -> Rule:
+    """Of one environment, if it is known: an agent of another one that is heard says nothing of it."""
+    of_its_own = f'{{environment="{environment}"}}' if environment else ""
+    return Rule(
         alert="AgentAbsent",
-        expr="absent(<quaywatch.start.time>)",
+        expr=f"absent(<quaywatch.start.time>{of_its_own})",
         hold=objectives.watching.silence,
         severity=Severity.PAGE,
         role=Role.SYMPTOM,
         service=Service.QUAYWATCH,
         tier=objectives.watching.tier,
         board=Board.QUAYWATCH,
-        selects=(),
-        summary="No Quaywatch agent is heard",
+        selects=("environment",) if environment else (),
+        summary=f"No Quaywatch agent{' of ' if environment else ''}{environment} is heard",
         description="Nothing of any agent has reached this store for minutes: neither flows nor causes are"
         " watched. The agents are down, or what they send does not arrive.",
     )
-    yield Rule(
+
+
+def _target_absent(objectives: Objectives, environment: str, target: str, kind: str) -> Rule:
+    """Told later than the absence of all agents, which explains it."""
+    return Rule(
+        alert="TargetAbsent",
+        expr=f'absent(<quaywatch.target.up>{{environment="{environment}", target="{target}"}})',
+        hold=objectives.watching.silence + AFTER_ALL,
+        labels={"target": target, "kind": kind},
+        severity=Severity.TICKET,
+        role=Role.SYMPTOM,
+        service=Service.QUAYWATCH,
+        tier=objectives.watching.tier,
+        board=Board.QUAYWATCH,
+        selects=("environment",),
+        summary=f"Nothing is known of {kind} {target}",
+        description=f"The configuration watches {kind} {target}, and nothing of it has reached this store for minutes,"
+        " not even that it does not answer: every alert on it is blind. No agent that is heard reads it, or what it"
+        " sends does not arrive.",
+    )
+
+
+def _watchdog(objectives: Objectives) -> Rule:
+    return Rule(
         alert="Watchdog",
         expr="vector(1)",
         keep=0,

@@ -47,8 +47,9 @@ _ROUTES: Final = """\
 _INHIBITION: Final = """\
 # A page about flows, the edge or a standby silences the causes of the same service, except those that last for days by
 # themselves; what waits, as mail does over a weekend, silences none but that a queue's runner is dead. A page about a
-# flow silences its own tickets; a flow that fails everywhere pages once, unless tenants have routes of their own. A
-# label that both sides lack counts as equal: without `!=""` one alert without `service` would silence all without.
+# flow silences its own tickets, the absence of all agents that of flows and targets; a flow that fails everywhere pages
+# once, unless tenants have routes of their own. A label that both sides lack counts as equal: without `!=""` one alert
+# without `service` would silence all without.
 """
 _INTERVALS: Final = """\
 # The windows of `maintenance` in Quaywatch's configuration; one between two dates is days of the calendar here.
@@ -174,6 +175,7 @@ def _inhibition(routing: Routing) -> Iterator[dict[str, Any]]:
         ['alertname=~"FlowUnsteady|FlowFlaky"'],
         ["environment", "target", "probe"],
     )
+    yield _inhibit(['alertname="AgentAbsent"', *_PAGE], ['alertname=~"FlowAbsent|TargetAbsent"'], ["environment"])
     if not any(route.of_tenant for route in routing.routes.values()):
         yield _inhibit(
             ['alertname="FlowFailingEverywhere"', *_PAGE], ['alertname="FlowFailing"'], ["environment", "probe"]

@@ -65,7 +65,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The alerts of an environment whose target and probe fit a pattern; ``*`` is fitted by those without, too."""
+    """The alerts of an environment whose target and probe fit a pattern; ``*`` is fitted by those without, too.
+
+    That no agent is heard is of none: nobody would know when the window has ended.
+    """
 
     environment: str
     targets: tuple[str, ...]
@@ -76,7 +79,7 @@ class Scope:
         """Alertmanager's for them."""
         labels = {"target": self.targets, "probe": self.probes}
         fitting = [matching(label, patterns) for label, patterns in labels.items() if "*" not in patterns]
-        return [f"environment={quoted(self.environment)}", *fitting]
+        return [f"environment={quoted(self.environment)}", *(fitting or ['alertname!="AgentAbsent"'])]
 
     def holds(self, other: Scope) -> bool:
         """Whether every alert of the other is surely one of its own."""

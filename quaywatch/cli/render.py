@@ -66,6 +66,8 @@ def _rules(arguments: Namespace, environ: Mapping[str, str]) -> Iterator[tuple[s
                 prometheus_name,
                 objectives=load_record(arguments.slo or DEFAULTS, alerts.Objectives),
                 flows_run=flows,
+                environment=settings.environment if settings else "",
+                targets={name: str(table.kind) for name, table in settings.targets.items()} if settings else {},
                 places=alerts.Places(**links),
                 resource="quaywatch" if arguments.format == "prometheusrule" else "",
             ),

@@ -68,6 +68,7 @@ CASES: Mapping[str, Case] = {
     ),
     # the watching itself
     "AgentAbsent": _level('quaywatch.start.time{target=""}', None, 5, after=300, silent=True),
+    "TargetAbsent": _level('quaywatch.target.up{kind="postgres"}', None, 0, after=300, silent=True),
     "Watchdog": Case({}, always=True),
     "ApiKeyExpiring": _level('odoo.api_key.remaining{key="1"}', 13 * DAY, 15 * DAY),
     "ExporterFailing": _level('quaywatch.scrape.success{exporter="redis_memory"}', 0, 1),

@@ -61,6 +61,7 @@ BY_FAULT: Mapping[str, Mapping[str, str]] = {
     "silence": {
         "AgentAbsent": "the agent is stopped",
         "FlowAbsent": "the agent is stopped",
+        "TargetAbsent": "the agent is stopped",
     },
 }
 """The alerts that real faults raise, by what is broken at a time, with the fault of each."""

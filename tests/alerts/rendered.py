@@ -18,6 +18,8 @@ GENERAL = alerts.render(CATALOGUE, prometheus_name)
 FLOW = Flow("FlowAbsent", "erp", "order_create", 60)
 """A flow of which the rules know; its environment is called as that of the alert which is about known flows alone."""
 FOR_FLOW = alerts.render(CATALOGUE, prometheus_name, flows_run=[FLOW])
+FOR_TARGET = alerts.render(CATALOGUE, prometheus_name, environment="TargetAbsent", targets={"erp": "postgres"})
+"""The rules for a target; likewise."""
 _RECORDED = re.compile(r"quaywatch:[\w:]+")
 
 
@@ -40,7 +42,7 @@ def names(text: str) -> set[str]:
 
 def text_of(alert: str) -> str:
     """The rule file that an alert is tried in: for a flow, where it is in it."""
-    return FOR_FLOW if alert in names(FOR_FLOW) else GENERAL
+    return next(text for text in (FOR_FLOW, GENERAL, FOR_TARGET) if alert in names(text))
 
 
 def rule_of(alert: str) -> dict[str, Any]:

@@ -17,17 +17,13 @@ from alerts.causes import LASTING
 from quaywatch.cli import main
 from quaywatch.config import load_record
 from sandbox.parts.alertmanager import SUITES, programs
+from tests.alerts.rendered import FOR_FLOW, FOR_TARGET, GENERAL, rules
 
 ROOM = Path(alerts.__file__).parent / "alertmanager"
 EXAMPLE = ROOM / "example"
 CONFIGURATION = ROOM / "alertmanager.yml"
 ROUTING = load_record(ROOM / "routing.yaml", Routing)
-RULES = [
-    rule
-    for group in yaml.safe_load((ROOM.parent / "rules" / "quaywatch.yml").read_text())["groups"]
-    for rule in group["rules"]
-    if "alert" in rule
-]
+RULES = [rule for text in (GENERAL, FOR_FLOW, FOR_TARGET) for rule in rules(text) if "alert" in rule]
 LABELS = ("severity", "alert_role", "service", "tier", "team")
 KINDS = {tuple(rule["labels"][label] for label in LABELS): rule["alert"] for rule in RULES}
 """The labels by which alerts are routed, each set of them once, with an alert that has them."""

@@ -23,7 +23,7 @@ from quaywatch.runtime import catalogue as runtime
 from sandbox.parts.binaries import binaries
 from tests.alerts.case import firing
 from tests.alerts.cases import CASES, HOUR
-from tests.alerts.rendered import CATALOGUE, FLOW, FOR_FLOW, GENERAL, names, part, rule_of, rules, text_of
+from tests.alerts.rendered import CATALOGUE, FLOW, FOR_FLOW, FOR_TARGET, GENERAL, names, part, rule_of, rules, text_of
 
 HERE = Path(__file__).parent
 ROOM = Path(alerts.__file__).parent
@@ -53,12 +53,35 @@ def test_the_checked_in_file_is_what_the_code_renders() -> None:
     assert RULES.read_text() == alerts.render(CATALOGUE, prometheus_name)
 
 
-@pytest.mark.parametrize("flows_run", [(), (FLOW, OTHER_FLOW)], ids=["general", "for a configuration"])
-def test_prometheus_takes_the_rules(flows_run: tuple[Flow, ...], promtool: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("flows_run", "targets"),
+    [((), {}), ((FLOW, OTHER_FLOW), {"erp": "odoo", "cache": "redis"})],
+    ids=["general", "for a configuration"],
+)
+def test_prometheus_takes_the_rules(
+    flows_run: tuple[Flow, ...], targets: dict[str, str], promtool: Path, tmp_path: Path
+) -> None:
     """Syntax, templates and duplicates."""
     file = tmp_path / "rules.yml"
-    file.write_text(alerts.render(CATALOGUE, prometheus_name, flows_run=flows_run))
+    file.write_text(
+        alerts.render(CATALOGUE, prometheus_name, flows_run=flows_run, environment=FLOW.environment, targets=targets)
+    )
     judge(promtool, "check", "rules", "--lint-fatal", file)
+
+
+def test_the_agents_of_an_environment_are_missed_whoever_else_is_heard(tmp_path: Path, promtool: Path) -> None:
+    """One in staging masks none in production, where the rules know of production."""
+    series = {f'quaywatch_start_time_seconds{{environment="{name}"}}': "5x60" for name in ("staging", "TargetAbsent")}
+    series['quaywatch_start_time_seconds{environment="TargetAbsent"}'] = "5x10 stale"
+    looks = {"7m": [], "8m30s": [{"labels": '{environment="TargetAbsent",severity="page"}', "value": 1}]}
+    fires = 'sum by (environment, severity) (ALERTS{alertname="AgentAbsent",alertstate="firing"})'
+    test = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": fires, "eval_time": at, "exp_samples": samples} for at, samples in looks.items()],
+    }
+    case = write(tmp_path, "absent", part(FOR_TARGET, "AgentAbsent"), [test])
+    judge(promtool, "test", "rules", case.name, cwd=tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +209,7 @@ def apart(tests: Iterable[File]) -> Iterator[File]:
 
 def test_every_alert_has_its_cases() -> None:
     """No alert without a row, no row without an alert."""
-    assert set(CASES) == names(GENERAL) | names(FOR_FLOW)
+    assert set(CASES) == names(GENERAL) | names(FOR_FLOW) | names(FOR_TARGET)
 
 
 @pytest.mark.parametrize("alert", sorted(CASES))

@@ -79,7 +79,14 @@ def _rendered(promised: Objectives, every: float) -> str:
         for probe in (ORDERS, *answers.NAMES, LOGIN)
         for target in (TENANTS if probe == LOGIN else TENANTS[:1])
     ]
-    return alerts.render(all_metrics(), prometheus_name, objectives=promised, flows_run=flows)
+    return alerts.render(
+        all_metrics(),
+        prometheus_name,
+        objectives=promised,
+        flows_run=flows,
+        environment="sandbox",
+        targets={TENANTS[0]: "odoo"},
+    )
 
 
 def _paced(text: str, wanted: Iterable[str], faster: int) -> Iterator[dict[str, Any]]:

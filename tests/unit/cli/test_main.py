@@ -163,6 +163,20 @@ def test_rules_and_dashboards_are_written_as_files(good: str, tmp_path: Path) ->
     assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".yml", ".json"}
 
 
+def test_rules_for_a_configuration_miss_what_it_watches(good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its targets, and the agents of its environment; rules for nobody's configuration know of neither."""
+    wanted = (
+        'quaywatch_target_up{environment="test", target="',
+        'absent(quaywatch_start_time_seconds{environment="test"})',
+    )
+    assert main(["rules", "-c", good]) == 0
+    told = capsys.readouterr().out
+    assert [text for text in wanted if text not in told] == []
+    assert main(["rules"]) == 0
+    general = capsys.readouterr().out
+    assert [text for text in wanted if text in general] == []
+
+
 def test_rules_link_to_the_runbooks_where_they_are_published(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever is paged follows the link in the alert; a slash at the address's end changes nothing."""
     assert main(["rules", "--runbooks", "https://wiki.example.com/runbooks/"]) == 0
