@@ -53,7 +53,7 @@ _ROLE: Final = "quaywatch"
 _SESSIONS: Final = f"select count(*) from pg_stat_activity where usename = '{_ROLE}'"
 _LISTED: Final = "select datname from pg_database where datname like 'tenant\\_%' and not datistemplate"
 _LOGGED: Final = {"log_connections": "on", "log_disconnections": "on"}
-# As docs/scale-tenants.md tells whoever has many tenants: statements are kept apart by database.
+# As docs/scale.md tells whoever has many tenants: statements are kept apart by database.
 _UNTRACKED: Final = f"alter role {_ROLE} set pg_stat_statements.track = 'none'"
 _TENANT: Final = re.compile(r'database="(tenant_\d+)"')
 _TOUR: Final = re.compile(r'^quaywatch_tour_duration_seconds\{.*job="tour\.30s".*\} (\S+)$', re.MULTILINE)
