@@ -6,12 +6,13 @@ day in UTC without a time zone. A database without the module gives no samples a
 the class of its exception is read.
 
 From Odoo 16 on a session bears the process id of its server, and so tells whether the worker of a started job lives.
-Two hosts may have a process of one id: then a dead worker may be taken for living, never the other way round.
+Two hosts may have a process of one id: then a dead worker may be taken for living, never the other way round. A
+standby has neither the sessions nor the locks of its primary, and says nothing of workers and runner.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from quaywatch.contract import Exporter, Grant, Kind, Metric, Per, Postgres, Row, Sample, TargetKind
@@ -56,7 +57,8 @@ ORPHANED = Metric(
     "odoo.queue.orphaned",
     Kind.UPDOWN,
     "{job}",
-    "Started jobs whose worker has no session in the database any more. Absent where sessions bear no process id.",
+    "Started jobs whose worker has no session in the database any more. Absent where sessions bear no process id, and"
+    " on a standby.",
 )
 RETRYING = Metric(
     "odoo.queue.retrying", Kind.UPDOWN, "{job}", "Live jobs that were tried before and are tried again.", ("channel",)
@@ -65,7 +67,8 @@ RUNNER = Metric(
     "odoo.queue.runner.alive",
     Kind.GAUGE,
     "",
-    "1 when a job runner holds this database's lock, else 0. Absent before Odoo 16, whose runner takes no lock.",
+    "1 when a job runner holds this database's lock, else 0. Absent before Odoo 16, whose runner takes no lock, and"
+    " on a standby.",
 )
 
 GRANTS = (
@@ -114,7 +117,7 @@ with workers as (
       from pg_stat_get_activity(null)
      where datid = (select oid from pg_database where datname = current_database())
        and application_name ~ '^odoo-[0-9]+$')
-select exists (select from workers) as named,
+select exists (select from workers) and not pg_is_in_recovery() as named,
        (select count(*)
           from public.queue_job j
          where j.state = 'started' and 'odoo-' || j.worker_pid not in (select name from workers)) as orphaned
@@ -124,6 +127,7 @@ select exists (
     select from pg_locks
      where locktype = 'advisory' and granted and classid = 534064080 and objid = 3147384238
        and database = (select oid from pg_database where datname = current_database())) as alive
+ where not pg_is_in_recovery()
 """
 """The runner's advisory lock 2293787760715711918, cut into the two halves that ``pg_locks`` shows."""
 
@@ -159,13 +163,19 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
     if "exc_name" in there["queue_job"]:
         for sample in _failures(await session.fetch(FAILED_BY_CLASS), options, memory):
             yield sample
+    async for sample in _processes(session, there):
+        yield sample
+
+
+async def _processes(session: Postgres, there: Mapping[str, frozenset[str]]) -> AsyncIterator[Sample]:
+    """Whether those live who are to work on the jobs."""
     if "worker_pid" in there["queue_job"]:
         (workers,) = await session.fetch(WORKERS_GONE)
         if workers["named"]:
             yield ORPHANED(workers["orphaned"])
     if there["queue_job_lock"]:
-        (runner,) = await session.fetch(RUNNER_LOCK)
-        yield RUNNER(int(runner["alive"]))
+        for runner in await session.fetch(RUNNER_LOCK):
+            yield RUNNER(int(runner["alive"]))
 
 
 def _jobs(row: Row) -> Iterator[Sample]:

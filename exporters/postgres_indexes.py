@@ -1,7 +1,8 @@
 """Indexes of a PostgreSQL database that are written and never read, because their building failed.
 
 ``CREATE INDEX CONCURRENTLY`` and ``REINDEX CONCURRENTLY`` leave such an index behind when they fail or are cancelled.
-One that is being built at this moment is not counted. Any role may read this.
+One that is being built at this moment is not counted; on a standby nothing is, which does not know what its primary is
+building. Any role may read this.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ INVALID = Metric(
     "postgresql.index.invalid",
     Kind.UPDOWN,
     "{index}",
-    "Invalid indexes that nobody is building. Always there: 0 means that there are none.",
+    "Invalid indexes that nobody is building. 0 means that there are none; absent on a standby only.",
     budget=6000,
 )
 
@@ -26,6 +27,7 @@ select count(*) as invalid
  where not i.indisvalid and c.relkind = 'i'
    and not exists (
        select from pg_stat_progress_create_index p where p.relid = i.indrelid and p.datname = current_database())
+having not pg_is_in_recovery()
 """
 """By table: PostgreSQL does not name the index that is being built until it has made it."""
 
@@ -37,8 +39,8 @@ class Options:
 
 async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIterator[Sample]:
     """Invalid indexes of the database that ``session`` is in."""
-    (row,) = await session.fetch(INDEXES)
-    yield INVALID(row["invalid"])
+    for row in await session.fetch(INDEXES):
+        yield INVALID(row["invalid"])
 
 
 EXPORTER: Exporter[Postgres, Options, None] = Exporter(

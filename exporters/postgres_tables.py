@@ -2,7 +2,8 @@
 
 Sizes are what the catalogue last estimated (see `postgres_sizes`): no relation is opened, so no lock can be waited
 for. Only the leaders come over the wire, with those shown before, whose places are sticky, and a sum of everything,
-so that the shown and ``other`` add up to the whole. Any role may read this.
+so that the shown and ``other`` add up to the whole. Dead rows and vacuums are counted where they are made: a standby
+tells sizes alone. Any role may read this.
 """
 
 from __future__ import annotations
@@ -70,11 +71,12 @@ with indexes as (
 )
 select name, (pages * :block)::bigint as size, dead, live,
        extract(epoch from clock_timestamp() - greatest(
-           pg_stat_get_last_vacuum_time(oid), pg_stat_get_last_autovacuum_time(oid)))::float8 as vacuum_age
+           pg_stat_get_last_vacuum_time(oid), pg_stat_get_last_autovacuum_time(oid)))::float8 as vacuum_age,
+       null as standby
   from shown
 union all
 select null, (coalesce(sum(pages), 0) * :block)::bigint,
-       coalesce(sum(dead), 0)::bigint, coalesce(sum(live), 0)::bigint, null
+       coalesce(sum(dead), 0)::bigint, coalesce(sum(live), 0)::bigint, null, pg_is_in_recovery()
   from tables
 """.replace(":block", "current_setting('block_size')::bigint")
 """The leaders, those asked for by name, and a row without a name that sums up all tables.
@@ -111,10 +113,13 @@ async def collect(session: Postgres, options: Options, shown: Shown) -> AsyncIte
     (whole,) = (row for row in rows if row["name"] is None)
     tables = {row["name"]: row for row in rows if row["name"] is not None}
     large = shown.by_size.choose({name: row["size"] for name, row in tables.items()}, options.top)
+    for sample in _split(SIZE, "size", [tables[name] for name in large], whole):
+        yield sample
+    if whole["standby"]:
+        return
     untidy = shown.by_dead.choose({name: row["dead"] for name, row in tables.items() if row["dead"]}, options.top)
-    parts = (SIZE, "size", large), (DEAD, "dead", untidy), (LIVE, "live", untidy)
-    for metric, column, names in parts:
-        for sample in _split(metric, column, [tables[name] for name in names], whole):
+    for metric, column in ((DEAD, "dead"), (LIVE, "live")):
+        for sample in _split(metric, column, [tables[name] for name in untidy], whole):
             yield sample
     for sample in _ages(tables, large | untidy):
         yield sample

@@ -74,6 +74,12 @@ async def test_the_runner_is_known_where_it_takes_a_lock(alive: bool, postgres: 
     assert (await read(EXPORTER, postgres(answers)))["odoo.queue.runner.alive",] == int(alive)
 
 
+async def test_a_standby_says_nothing_of_the_runner(postgres: Make, read: Read) -> None:
+    """Row 30: where locks are not to be seen, the statement has no row, and that is not a 0."""
+    answers = {COLUMNS: installed(runner_lock=True), JOBS_NOW: [], RUNNER_LOCK: []}
+    assert await read(EXPORTER, postgres(answers)) == {("odoo.queue.live",): 0}
+
+
 async def test_failures_are_told_apart_by_class(postgres: Make, read: Read) -> None:
     """Row 29: the most frequent by name and in their places, the rest as one, and sums stay right."""
     memory, options = Memory(), Options(top=1)

@@ -18,10 +18,10 @@ def table(name: str, *, size: int = 0, dead: int = 0, live: int = 0, age: float 
     return {"name": name, "size": size, "dead": dead, "live": live, "vacuum_age": age}
 
 
-def tables(*rows: Row) -> dict[str, Sequence[Row]]:
+def tables(*rows: Row, standby: bool = False) -> dict[str, Sequence[Row]]:
     """All tables of a database, with their sums."""
     sums = {column: sum(row[column] for row in rows) for column in ("size", "dead", "live")}
-    return {TABLES: [*rows, {"name": None, "vacuum_age": None, **sums}]}
+    return {TABLES: [*rows, {"name": None, "vacuum_age": None, "standby": standby, **sums}]}
 
 
 async def test_the_shown_and_the_rest_are_the_whole(postgres: Make, read: Read) -> None:
@@ -52,6 +52,12 @@ async def test_a_table_that_was_never_vacuumed_has_no_age(postgres: Make, read: 
     found = await read(EXPORTER, postgres(tables(table("a", dead=5, age=30.0), table("b", dead=4))))
     assert found["postgresql.table.vacuum.age", "a"] == 30.0
     assert ("postgresql.table.vacuum.age", "b") not in found
+
+
+async def test_a_standby_tells_sizes_alone(postgres: Make, read: Read) -> None:
+    """Its own counts of dead rows would be 0 whatever there is."""
+    found = await read(EXPORTER, postgres(tables(table("a", size=7, age=30.0), standby=True)))
+    assert {key[0] for key in found} == {"postgresql.table.size.estimate"}
 
 
 async def test_tables_without_dead_rows_take_no_place_among_those_with_them(postgres: Make, read: Read) -> None:
