@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .builder import Dashboard, Panel, Query
+from .builder import NAME, Dashboard, Panel, Query
 from .levels import Levels
 from .parts import (
     BAD_BELOW_ONE,
@@ -17,12 +17,14 @@ from .parts import (
     now,
     over_time,
     rate,
+    rates,
     red_above,
     stat,
     yes_or_no,
 )
 
 narrow = partial(graph, width=6)
+narrower = partial(graph, width=5)
 NO_ARCHIVE = "nothing is archived here"
 NO_BACKUP = "no target of kind backup is configured"
 
@@ -83,7 +85,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
 
 def _standbys(levels: Levels) -> tuple[Panel, ...]:
     return (
-        narrow(
+        narrower(
             title="How far behind is each standby?",
             description="Log that a standby lacks at each stage, as the primary sees it. Where it piles up says why.",
             steps=red_above(levels.replica),
@@ -91,7 +93,7 @@ def _standbys(levels: Levels) -> tuple[Panel, ...]:
                 f"max by (standby, stage) (<postgresql.replication.standby.lag>{{{HERE}}})", "{{standby}} {{stage}}"
             ),
         ),
-        narrow(
+        narrower(
             title="How long does a commit take to arrive?",
             description="As of the standby's last reply, by stage.",
             empty="nothing was written lately",
@@ -100,19 +102,35 @@ def _standbys(levels: Levels) -> tuple[Panel, ...]:
                 f"max by (standby, stage) (<postgresql.replication.standby.delay>{{{HERE}}})", "{{standby}} {{stage}}"
             ),
         ),
-        narrow(
+        narrower(
             title="How much is received and not replayed?",
             description="As the standby itself sees it.",
             queries=over_time(f"max by (target) (<postgresql.replication.replay.backlog>{{{HERE}}})", "{{target}}"),
         ),
-        narrow(
+        narrower(
             title="How many standbys stream?",
-            description="Receivers that are connected to each primary, and those that are expected where that is told.",
+            description="Those connected to each server, those expected where that is told, and what is no standby.",
             queries=(
                 Query(
                     f'sum by (target) (<postgresql.replication.standbys>{{{HERE}, state="streaming"}})', "{{target}}"
                 ),
                 Query(f"max by (target) (<postgresql.replication.standbys.expected>{{{HERE}}})", "{{target}} expected"),
+                Query(
+                    f"sum by (target, kind) (<postgresql.replication.receivers.other>{{{HERE}}}) > 0",
+                    "{{target}} {{kind}}",
+                ),
+            ),
+        ),
+        stat(
+            title="Do commits wait for them?",
+            description="async: no; sync, quorum: yes, where the session asks for it; potential: it is next in line.",
+            width=4,
+            height=7,
+            said=NAME,
+            empty="no standby is connected",
+            queries=now(
+                f"max by (target, standby, state) (<postgresql.replication.standby.sync_state>{{{HERE}}}) == 1",
+                "{{standby}} {{state}}",
             ),
         ),
     )
@@ -133,7 +151,7 @@ def _log(levels: Levels) -> tuple[Panel, ...]:
             title="How much log is written?",
             description="Bytes of write-ahead log a second.",
             unit="Bps",
-            queries=over_time(rate("postgresql.wal.generated", "target", HERE), "{{target}}"),
+            queries=rates("postgresql.wal.generated", "target", HERE),
         ),
         narrow(
             title="How large is the log on disk?",

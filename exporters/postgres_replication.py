@@ -4,8 +4,9 @@ No single number called lag tells the truth: the time since the last replayed tr
 "all that was received is replayed" holds on a standby that has lost its primary. So bytes and times are kept apart,
 and whether the receiver is connected is said always. The primary's clock and the standby's are never compared, except
 in the age of a standby's last reply. In a chain each server tells of its own hop: a standby that has all that its
-upstream has is complete, though that one may be cut off; ``postgres_heartbeat`` measures from end to end. The role
-``pg_monitor`` is enough.
+upstream has is complete, though that one may be cut off; ``postgres_heartbeat`` measures from end to end. What receives
+the log and replays none of it (a subscriber, ``pg_receivewal``, a base backup) is no standby and is counted apart. The
+role ``pg_monitor`` is enough.
 """
 
 from __future__ import annotations
@@ -25,8 +26,16 @@ STANDBYS = Metric(
     "postgresql.replication.standbys",
     Kind.UPDOWN,
     "{standby}",
-    "Receivers of the write-ahead log that are connected here, by state. streaming is always there, also when 0.",
+    "Standbys that are connected here, by state. streaming is always there, also when 0.",
     ("state",),
+)
+OTHERS = Metric(
+    "postgresql.replication.receivers.other",
+    Kind.UPDOWN,
+    "{receiver}",
+    "Receivers of the write-ahead log that are no standbys, by kind, also when 0: logical (subscribers and the like),"
+    " log (pg_receivewal and the like), backup.",
+    ("kind",),
 )
 EXPECTED = Metric(
     "postgresql.replication.standbys.expected",
@@ -56,6 +65,14 @@ REPLY_AGE = Metric(
     "s",
     "Time since the standby's last reply, by its clock. About ten seconds at most while the line is well.",
     ("standby",),
+)
+SYNC_STATE = Metric(
+    "postgresql.replication.standby.sync_state",
+    Kind.GAUGE,
+    "",
+    "1 for what a standby is to commits here, 0 for the rest: async (none waits for it), potential (it is next in"
+    " line), sync, quorum (one of several that are waited for).",
+    ("standby", "state"),
 )
 SLOT_RETAINED = Metric(
     "postgresql.replication.slot.retained",
@@ -141,6 +158,11 @@ SENDERS = """
 with here as materialized (select :here as lsn)
 select coalesce(nullif(nullif(r.application_name, ''), 'walreceiver'), s.slot_name, r.application_name) as standby,
        r.state,
+       case when r.state = 'backup' then 'backup'
+            when s.slot_type = 'logical' then 'logical'
+            when r.replay_lsn is null and (r.state = 'streaming' or r.reply_time is not null) then 'log'
+            else 'standby' end as kind,
+       r.sync_state,
        pg_wal_lsn_diff(h.lsn, r.sent_lsn)::float8 as sent,
        pg_wal_lsn_diff(h.lsn, r.write_lsn)::float8 as write,
        pg_wal_lsn_diff(h.lsn, r.flush_lsn)::float8 as flush,
@@ -153,7 +175,7 @@ select coalesce(nullif(nullif(r.application_name, ''), 'walreceiver'), s.slot_na
   cross join here h
   left join pg_replication_slots s on s.active_pid = r.pid
 """.replace(":here", _HERE)
-"""``walreceiver`` is the name of a standby that was given none."""
+"""``walreceiver`` is the name of a standby that was given none. Of receivers only a standby says what it replayed."""
 _SLOTS = """
 with here as materialized (select :here as lsn)
 select s.slot_name, s.slot_type, s.active, pg_wal_lsn_diff(h.lsn, s.restart_lsn)::float8 as retained,
@@ -181,6 +203,8 @@ select coalesce(w.status = 'streaming', false) as connected,
 
 _DELAYS = ("write", "flush", "replay")
 _STAGES = ("sent", *_DELAYS)
+_OTHER_KINDS = ("logical", "log", "backup")
+_SYNC_STATES = ("async", "potential", "sync", "quorum")
 _STATUSES = ("reserved", "extended", "unreserved", "lost")
 _HORIZONS = ("data", "catalog")
 _WITH_INACTIVE_SINCE = 170000
@@ -233,17 +257,22 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
 def _senders(rows: Sequence[Row]) -> Iterator[Sample]:
     require_sight("pg_stat_replication", hidden=any(row["state"] is None for row in rows))
     states = Counter({"streaming": 0})
-    states.update(row["state"] for row in rows)
+    states.update(row["state"] for row in rows if row["kind"] == "standby")
     yield from (STANDBYS(count, state) for state, count in states.items())
+    kinds = Counter(row["kind"] for row in rows)
+    yield from (OTHERS(kinds[kind], kind) for kind in _OTHER_KINDS)
     named: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        named[row["standby"] or ""].append(row)
+        if row["kind"] != "backup":  # which has no position
+            named[row["standby"] or ""].append(row)
     for standby, namesakes in named.items():
         yield from _standby(standby, namesakes)
 
 
 def _standby(standby: str, rows: Sequence[Row]) -> Iterator[Sample]:
-    """Samples of one name; standbys that share it read as the worst of them."""
+    """Samples of one name; standbys that share it read as the worst of them, and are all that any of them is."""
+    states = {row["sync_state"] for row in rows}
+    yield from (SYNC_STATE(int(state in states), standby, state) for state in _SYNC_STATES)
     for stage in _STAGES:
         behind = _worst(row[stage] for row in rows)
         if behind is not None:
@@ -260,7 +289,8 @@ def _standby(standby: str, rows: Sequence[Row]) -> Iterator[Sample]:
 def _delay(row: Row, stage: str) -> float | None:
     """PostgreSQL forgets the delay of a standby that has everything: that is 0, but only of a streaming one."""
     measured: float | None = row[f"{stage}_delay"]
-    if measured is None and row["state"] == "streaming" and row[stage] == 0:
+    behind: float | None = row[stage]
+    if measured is None and row["state"] == "streaming" and behind is not None and behind <= 0:
         return 0.0
     return measured
 
@@ -306,8 +336,8 @@ EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
     name="postgres_replication",
     reads=TargetKind.POSTGRES,
     metrics=(
-        *(RECOVERY, TIMELINE, STANDBYS, EXPECTED, LAG, DELAY, REPLY_AGE, SLOT_RETAINED, SLOT_ACTIVE),
-        *(SLOT_STATUS, SLOT_SAFE, SLOT_INACTIVE, SLOT_XMIN_AGE),
+        *(RECOVERY, TIMELINE, STANDBYS, OTHERS, EXPECTED, LAG, DELAY, REPLY_AGE, SYNC_STATE),
+        *(SLOT_RETAINED, SLOT_ACTIVE, SLOT_STATUS, SLOT_SAFE, SLOT_INACTIVE, SLOT_XMIN_AGE),
         *(CONNECTED, MESSAGE_AGE, BACKLOG, REPLAY_AGE, PAUSED),
     ),
     options=Options,

@@ -16,6 +16,7 @@ Make = Callable[..., Postgres]
 
 _NOW = 1_000_000.0
 _LAG, _DELAY = "postgresql.replication.standby.lag", "postgresql.replication.standby.delay"
+_OTHERS, _SYNC_STATE = "postgresql.replication.receivers.other", "postgresql.replication.standby.sync_state"
 _AGE = ("postgresql.replication.replay.age",)
 
 
@@ -42,7 +43,8 @@ def sender(name: str = "warehouse", **others: Any) -> Row:
     """A standby that streams and has everything, as the primary sees it."""
     bytes_behind = dict.fromkeys(("sent", "write", "flush", "replay"), 0.0)
     delays = dict.fromkeys(("write_delay", "flush_delay", "replay_delay"))
-    return {"standby": name, "state": "streaming", "reply_age": 1.0, **bytes_behind, **delays, **others}
+    well = {"standby": name, "state": "streaming", "kind": "standby", "sync_state": "async", "reply_age": 1.0}
+    return {**well, **bytes_behind, **delays, **others}
 
 
 def slot(name: str, slot_type: str = "physical", *, active: bool = False, **others: Any) -> Row:
@@ -74,13 +76,38 @@ async def test_standbys_of_one_name_read_as_the_worst(postgres: Make, read: Read
     assert found["postgresql.replication.standbys", "streaming"] == 2
 
 
-async def test_a_backup_has_a_state_and_no_lag(postgres: Make, read: Read) -> None:
-    """A base backup counts by its state and has no positions."""
+async def test_a_standby_ahead_of_the_position_read_has_everything(postgres: Make, read: Read) -> None:
+    """It received more between two parts of one reading: still no lag, and no delay."""
+    found = await read(EXPORTER, postgres(primary([sender(replay=-8.0)])))
+    assert found[_LAG, "warehouse", "replay"] == found[_DELAY, "warehouse", "replay"] == 0.0
+
+
+async def test_what_replays_nothing_is_no_standby(postgres: Make, read: Read) -> None:
+    """Each kind of other receiver is counted apart; a base backup has no position, the others lag like a standby."""
     nothing = dict.fromkeys(("sent", "write", "flush", "replay", "reply_age"))
-    found = await read(EXPORTER, postgres(primary([sender("pg_basebackup", state="backup", **nothing)])))
-    assert found["postgresql.replication.standbys", "backup"] == 1
-    assert found["postgresql.replication.standbys", "streaming"] == 0
-    assert not [key for key in found if key[0].startswith("postgresql.replication.standby.")]
+    rows = [
+        sender("pg_basebackup", state="backup", kind="backup", **nothing),
+        sender("pg_receivewal", kind="log", replay=None),
+        sender("warehouse_feed", kind="logical", replay=700.0),
+    ]
+    found = await read(EXPORTER, postgres(primary(rows)))
+    assert {key: value for key, value in found.items() if key[0] == "postgresql.replication.standbys"} == {
+        ("postgresql.replication.standbys", "streaming"): 0
+    }
+    assert [found[_OTHERS, kind] for kind in ("backup", "log", "logical")] == [1, 1, 1]
+    assert not [key for key in found if key[1:2] == ("pg_basebackup",)]
+    assert found[_LAG, "warehouse_feed", "replay"] == 700.0
+    assert found[_LAG, "pg_receivewal", "flush"] == 0.0
+    assert (_DELAY, "pg_receivewal", "replay") not in found
+
+
+async def test_a_standby_says_what_it_is_to_commits(postgres: Make, read: Read) -> None:
+    """Each state is 0 or 1; standbys that share a name are all that any of them is."""
+    rows = [sender("a", sync_state="sync"), sender("b", sync_state="quorum"), sender("b", sync_state="potential")]
+    found = await read(EXPORTER, postgres(primary(rows)))
+    states = ("async", "potential", "sync", "quorum")
+    assert [found[_SYNC_STATE, "a", state] for state in states] == [0, 0, 1, 0]
+    assert [found[_SYNC_STATE, "b", state] for state in states] == [0, 1, 0, 1]
 
 
 async def test_a_lost_standby_shows_against_what_is_expected(postgres: Make, read: Read) -> None:
