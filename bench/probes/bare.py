@@ -191,7 +191,8 @@ async def _fill(page: Page, at: dict[str, str], mark: str, customer: str, produc
     await page.locator("[name=order_line] .o_field_x2many_list_row_add a:visible").first.click()
     await _choose(page, at, _field(at["product"], _LINE), product)
     # Who saves before the price is there clicks in vain on 19: the form stays as it is.
-    await expect(page.locator(_field("price_unit", _LINE)).first).to_have_value(re.compile("[1-9]"))
+    price = page.locator(_field("price_unit", _LINE)).first
+    await expect(price).to_have_value(re.compile("[1-9]"), timeout=_ANSWER_WITHIN)
 
 
 async def _choose(page: Page, at: dict[str, str], place: str, text: str) -> None:
