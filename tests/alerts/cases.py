@@ -10,6 +10,7 @@ from tests.alerts.case import Case, Clock, Count, Level
 HOUR, DAY, GIB = 3600, 86400, 1024**3
 _FLOW = '{probe="order_create"}'
 _OF_FLOW = 'quaywatch.probe.runs{probe="order_create", outcome="%s"}'
+_SLOT = 'postgresql.replication.slot.wal_status{slot="west", status="%s"}'
 _BATCHES = 'quaywatch.export.batches{target="", instance="node-1", signal="traces", outcome="%s"}'
 _EVERY = {f"quaywatch.probe.interval{_FLOW}": Level(60, 60)}
 
@@ -188,7 +189,7 @@ CASES: Mapping[str, Case] = {
     ),
     "ReplicaBehind": _level('postgresql.replication.standby.lag{standby="west", stage="replay"}', 2 * GIB, GIB),
     "SlotRetainsLog": _level('postgresql.replication.slot.retained{slot="west"}', 11 * GIB, GIB),
-    "SlotLost": _level('postgresql.replication.slot.wal_status{slot="west", status="lost"}', 1, 0),
+    "SlotLost": _level(_SLOT % "lost", 1, 0),
     "ArchiverFailing": _level("postgresql.archiver.failing", 1, 0),
     "BackupTooOld": _level('quaywatch.backup.age{backup="main", repository="1", type="full"}', 2 * DAY, DAY),
     "BackupFailing": _level('quaywatch.backup.ok{backup="main", repository="1"}', 0, 1),
@@ -198,3 +199,14 @@ CASES: Mapping[str, Case] = {
     "RedisMemoryHigh": _level("redis.memory.utilization", 0.91, 0.89),
     "RedisEvicts": Case({"redis.keys.evicted": Count(1)}, after=15, over=600),
 }
+BRANCHES: Mapping[tuple[str, str], Case] = {
+    ("ArchiverFailing", "backlog"): _level("postgresql.archiver.backlog.age", 901, 899),
+    ("CertificateUnusable", "tomorrow"): _level('tls.certificate.remaining{host="erp.example"}', DAY - 1, DAY + 1),
+    ("CronsDeactivated", "by-somebody"): _level('odoo.cron.inactive{database="acme"}', 3, 2),
+    ("RestoreTestTooOld", "failed"): _level('quaywatch.restore_test.ok{backup="main"}', 0, 1),
+    ("SlotLost", "unreserved"): _level(_SLOT % "unreserved", 1, 0),
+    ("TelemetryLost", "outage"): Case(
+        {_BATCHES % "outage": Count(0.1), _BATCHES % "sent": Count(0, 0.1)}, after=870, over=900
+    ),
+}
+"""The cases of alerts that are true for another reason, too: what that is."""

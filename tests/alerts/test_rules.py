@@ -21,13 +21,16 @@ from otel_config.names import prometheus_name
 from quaywatch.contract import Metric
 from quaywatch.runtime import catalogue as runtime
 from sandbox.parts.binaries import binaries
-from tests.alerts.case import firing
-from tests.alerts.cases import CASES, HOUR
+from tests.alerts.case import Case, firing
+from tests.alerts.cases import BRANCHES, CASES, HOUR
+from tests.alerts.hurried import hurried
 from tests.alerts.rendered import CATALOGUE, FLOW, FOR_FLOW, FOR_TARGET, GENERAL, names, part, rule_of, rules, text_of
 
 HERE = Path(__file__).parent
 ROOM = Path(alerts.__file__).parent
 MINUTE = 60
+OF_DAYS, FASTER, COARSER = "days", 20, 5
+"""Cases over days, of which vmalert would look at too many steps: how much faster and more coarsely they are tried."""
 RULES = ROOM / "rules" / "quaywatch.yml"
 OTHER_FLOW = Flow("FlowAbsent", "erp-west", "order_create", 60)
 OF_FIVE = alerts.render(CATALOGUE, prometheus_name, objectives=replace(Objectives(), pages=Paging(3, 5)))
@@ -90,6 +93,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("alerts")
     for alert, case in CASES.items():
         write(place, alert, part(text_of(alert), alert), case.tests(rule_of(alert)))
+    for (alert, branch), case in BRANCHES.items():
+        write(place, f"{alert}-{branch}", part(text_of(alert), alert), case.tests(rule_of(alert)))
     for file in HERE.glob("*.yml"):
         (place / f"{file.stem}.general").write_text(yaml.safe_dump({"groups": part(OF_FIVE, file.stem)}))
         shutil.copy(file, place)
@@ -106,10 +111,10 @@ def write(place: Path, name: str, groups: list[File], tests: list[File]) -> Path
     return file
 
 
-@pytest.mark.parametrize("alert", sorted(CASES))
-def test_an_alert_fires_when_it_should_and_only_then(alert: str, written: Path, promtool: Path) -> None:
+@pytest.mark.parametrize("case", [*sorted(CASES), *map("-".join, BRANCHES)])
+def test_an_alert_fires_when_it_should_and_only_then(case: str, written: Path, promtool: Path) -> None:
     """Prometheus itself: it does not fire yet, fires, resolves, and is silent without data unless it is about that."""
-    judge(promtool, "test", "rules", f"{alert}.case.yml", cwd=written)
+    judge(promtool, "test", "rules", f"{case}.case.yml", cwd=written)
 
 
 @pytest.mark.parametrize("file", sorted(HERE.glob("*.yml")), ids=lambda file: file.stem)
@@ -141,19 +146,23 @@ def test_an_outage_in_which_every_other_run_is_missed_pages(tmp_path: Path, prom
 
 
 def test_victoriametrics_judges_alike(tmp_path: Path) -> None:
-    """The same cases come out the same where VictoriaMetrics' vmalert evaluates the rules, days left out.
+    """The same cases come out the same where VictoriaMetrics' vmalert evaluates the rules; days are made hours.
 
     Each test costs it a store of its own, so cases are tried side by side, each in an environment of its own; and what
     fires goes on firing in the next test of the file.
     """
-    rows = defaultdict[str, list[str]](list)
+    rows = defaultdict[str, dict[str, Case]](dict)
     for alert, case in CASES.items():
-        if case.step <= MINUTE:
-            rows["short" if length(alert) <= HOUR / 2 else f"long-{case.step}"].append(alert)
+        if case.step > MINUTE:
+            rows[OF_DAYS][alert] = case.hurried(FASTER, COARSER)
+        else:
+            rows["short" if length(alert) <= HOUR / 2 else f"long-{case.step}"][alert] = case
+    rows["branches"] = {alert: case for (alert, _), case in BRANCHES.items()}
     files = []
-    for name, wanted in rows.items():
-        tests = side_by_side(CASES[alert].tests(rule_of(alert)) for alert in wanted)
-        files.append(write(tmp_path, name, parts(wanted), tests))
+    for name, cases in rows.items():
+        groups = parts(cases) if name != OF_DAYS else list(hurried(parts(cases), FASTER, name))
+        tests = side_by_side(case.tests(rule_of(alert)) for alert, case in cases.items())
+        files.append(write(tmp_path, name, groups, tests))
     longer = sorted(HERE.glob("*.yml"))
     rest = [test for file in longer for test in yaml.safe_load(file.read_text())["tests"]]
     groups = part(OF_FIVE, *(file.stem for file in longer))
