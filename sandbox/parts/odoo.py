@@ -10,11 +10,12 @@ import shutil
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from sandbox import api_key, grants, jobs, seed
@@ -25,14 +26,16 @@ from sandbox.progress import Progress
 
 from . import postgres
 from .postgres import ODOO_PASSWORD, ODOO_ROLE, Postgres
+from .redis import Redis
 
+SESSIONS = "odoo14-sessions"
 _HOME = Path("/srv")
 _ADDONS = Path("/mnt")
 _JOBS = "root:2"
 # In seconds. The runner on Odoo 19 fails on jobs that are due in more than 24 days.
 _JOBS_AHEAD = 14 * 86_400
 # Whoever changes what is built raises its word; what `seed` puts there is part of the template.
-_VERSIONS = {"root": "1", "addons": "2", "template": "4"}
+_VERSIONS = {"root": "1", "addons": "4", "template": "4"}
 _USUAL_SECONDS = {"addons": 2, "template": 45}
 
 
@@ -78,7 +81,11 @@ ODOO14 = Edition(
     suites=("bullseye",),
     package="odoo-14",
     # Debian's reportlab draws no barcodes as pictures: what it needs for that is a package of its own, unlike here.
-    wheels=("odoo14-addon-queue-job", "reportlab<3.7"),
+    # The last four keep the web sessions in Redis, where `start_with_sessions` says so.
+    wheels=(
+        *("odoo14-addon-queue-job", "reportlab<3.7"),
+        *("mangono-odoo-redis-session", "redis>=5,<5.1", "wrapt<2", "async-timeout"),
+    ),
     python="3.9",
     modules="sale_management,stock,delivery,queue_job,base_automation",
     load="base,web,queue_job",
@@ -165,6 +172,16 @@ def start(edition: Edition, services: Services, world: Stored, _progress: object
     return Odoo(url=url, database=edition.name, api_key=api_key.KEY, **vars(seeded))
 
 
+def start_with_sessions(services: Services, world: Stored, cache: Redis) -> str:
+    """Start one more Odoo 14 on the database of the first, which keeps its web sessions in Redis; its address.
+
+    It runs no crons and no jobs. The first one must have been started before.
+    """
+    kept = {"host": cache.host, "port": str(cache.port), "password": cache.password, "ssl": "False"}
+    settings = {"server_wide_modules": "base,web,redis_session_store", "max_cron_threads": "0"}
+    return _serve(ODOO14, services, world.postgres, SESSIONS, settings, {"redis_sessions_store": kept})
+
+
 def template(edition: Edition) -> Path:
     """A `dump` of a database with all modules and records, and its `filestore`, made when not there."""
     return built(f"{edition.name}-template", _VERSIONS["template"], partial(_build_template, edition))
@@ -174,8 +191,10 @@ def _build_template(edition: Edition, part: Path) -> None:
     """A dump of a database with all modules and records, and the files that belong to it."""
     with _scratch() as (services, server):
         home = services.state / edition.name
-        _configure(edition, server, home, free_port())
-        run(*_odoo(edition, home, "-i", edition.modules, "--stop-after-init", "--without-demo=all"), cwd=Path("/"))
+        config = f"{edition.name}.conf"
+        _configure(edition, server, home, free_port(), config)
+        install = ("-i", edition.modules, "--stop-after-init", "--without-demo=all")
+        run(*_odoo(edition, home, *install, config=config), cwd=Path("/"))
         url = _serve(edition, services, server)
         seed.seed(seed.Connection(url, edition.name, *seed.ADMIN))
         jobs.run_test_jobs(url, edition.name, seed.ADMIN, server)
@@ -216,14 +235,23 @@ def _restore(edition: Edition, server: Postgres, home: Path) -> None:
     postgres.sql(server, f"alter database {half} rename to {edition.name}")
 
 
-def _serve(edition: Edition, services: Services, server: Postgres) -> str:
-    port = services.ports(edition.name).get("http") or free_port()
+def _serve(
+    edition: Edition,
+    services: Services,
+    server: Postgres,
+    name: str = "",
+    settings: Mapping[str, str] = MappingProxyType({}),
+    sections: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> str:
+    """Run Odoo under the edition's name or another, both on the database and in the directory of the first."""
+    name = name or edition.name
+    port = services.ports(name).get("http") or free_port()
     home = services.state / edition.name
-    _configure(edition, server, home, port)
+    _configure(edition, server, home, port, f"{name}.conf", settings, sections)
     url = f"http://{LOOPBACK}:{port}"
     spec = Spec(
-        name=edition.name,
-        argv=_odoo(edition, home),
+        name=name,
+        argv=_odoo(edition, home, config=f"{name}.conf"),
         ports={"http": port},
         cwd=Path("/"),
         ready=partial(_answers, f"{url}{edition.health}"),
@@ -237,8 +265,16 @@ def _answers(url: str) -> bool:
         return bool(answer.status == 200)  # noqa: PLR2004
 
 
-def _configure(edition: Edition, server: Postgres, home: Path, port: int) -> None:
-    """Write `odoo.conf`, and give the directory to the file system's own user `odoo`."""
+def _configure(
+    edition: Edition,
+    server: Postgres,
+    home: Path,
+    port: int,
+    file_name: str,
+    more: Mapping[str, str] = MappingProxyType({}),
+    sections: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> None:
+    """Write the configuration, and give the directory to the file system's own user `odoo`."""
     core = "/usr/lib/python3/dist-packages/odoo/addons"
     settings = {
         "db_host": server.host,
@@ -252,12 +288,14 @@ def _configure(edition: Edition, server: Postgres, home: Path, port: int) -> Non
         "http_interface": LOOPBACK,
         "http_port": port,
         "workers": 0,
+        **more,
     }
     config = configparser.ConfigParser()
     config["options"] = {key: str(value) for key, value in settings.items()}
     config["queue_job"] = {"channels": _JOBS, "host": LOOPBACK, "port": str(port)}
+    config.read_dict(sections)
     (home / "data").mkdir(parents=True, exist_ok=True)
-    with (home / "odoo.conf").open("w") as file:
+    with (home / file_name).open("w") as file:
         config.write(file)
     _give(home, *_identity(edition.root))
 
@@ -273,11 +311,11 @@ def _give(home: Path, uid: int, gid: int) -> None:
         os.chown(path, uid, gid)
 
 
-def _odoo(edition: Edition, home: Path, *arguments: str) -> tuple[str, ...]:
+def _odoo(edition: Edition, home: Path, *arguments: str, config: str) -> tuple[str, ...]:
     """Odoo in its own file system, as its own user, with the sandbox's directories mounted into it."""
     root = edition.root
     shared = {Path("/proc"): root / "proc", Path("/dev"): root / "dev", home: root / _HOME.relative_to("/")}
     binds = {**shared, edition.addons: root / _ADDONS.relative_to("/")}
     env = ("env", "-i", "PATH=/usr/bin:/bin", f"HOME={_HOME}", "LANG=C.UTF-8", f"PYTHONPATH={_ADDONS / 'lib'}")
-    odoo = ("odoo", f"--config={_HOME / 'odoo.conf'}", *arguments)
+    odoo = ("odoo", f"--config={_HOME / config}", *arguments)
     return in_private_mounts(("chroot", "--userspec=odoo:odoo", str(root), *env, *odoo), binds)

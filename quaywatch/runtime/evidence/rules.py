@@ -31,6 +31,7 @@ _PRINTING: Final = frozenset({"slip", "label"})
 """The steps that have a PDF made."""
 _SENTENCES: Final = 5
 _NOT_FOUND: Final = 404
+_SERVER_ERROR: Final = 500
 _ROUTER_MISSING: Final = b"404 page not found"
 """What Traefik says of an address that no router of it takes."""
 
@@ -339,16 +340,34 @@ def odoo_says_no(facts: Facts) -> Judged | None:
 
 
 def cache_is_in_trouble(facts: Facts) -> Judged | None:
-    """Redis is away, at work or full; no step shows that it waits for Redis, so this counts where nothing else does."""
+    """Redis is away, at work or full: what an Odoo with its sessions there cannot do without.
+
+    By itself it counts only where nothing else does, since not every Odoo uses its Redis for that.
+    """
     cache = facts.cache
     if cache is None:
         return None
     words = _CACHE_WORDS.get(cache.state)
-    if words is not None:
-        return Judged(0.5, f"{words}, and nothing else is wrong that could be seen")
-    if _is_full(cache) and not cache.policy.startswith("allkeys"):
-        return Judged(0.45, f"Redis is full and may refuse to write: {_memory(cache)}")
-    return None
+    full = _is_full(cache) and not cache.policy.startswith("allkeys")
+    if words is None and not full:
+        return None
+    what = words or f"Redis is full and may refuse to write: {_memory(cache)}"
+    if "redis" in facts.suspicion.message.lower():
+        return Judged(0.95, f"{what}, and Odoo's error names it")
+    pages = _pages_fail(facts)
+    if pages:
+        return Judged(0.9, f"{what}, and {pages} while the database answers")
+    return Judged(0.5, f"{what}, and nothing else is wrong that could be seen") if words else Judged(0.45, what)
+
+
+def _pages_fail(facts: Facts) -> str:
+    """How Odoo's lightest page goes wrong, as all do that find no session; empty where it does not."""
+    page = facts.direct or facts.front
+    if page is None or facts.database is None or facts.database.state is not State.ANSWERS:
+        return ""
+    if hangs(page):
+        return "no page of Odoo is answered"
+    return "every page of Odoo is an error" if answered(page) and page.status == _SERVER_ERROR else ""
 
 
 def _is_full(cache: Cache) -> bool:

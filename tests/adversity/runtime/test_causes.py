@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from probes import label_print, order_create
+from probes import label_print, login, order_create
 from quaywatch.cli.browsing import plan_browser
 from quaywatch.cli.plan import open_driver, plan_evidence
 from quaywatch.clock import SystemClock
@@ -40,6 +40,7 @@ from quaywatch.runtime.web.status_page import render
 from sandbox import faults, flow_faults
 from sandbox.parts import traefik
 from sandbox.parts.collector import Collector
+from sandbox.parts.odoo import SESSIONS, start_with_sessions
 from sandbox.parts.postgres import sql
 from sandbox.process import LOOPBACK, Services, free_port, until
 from sandbox.testing import shared_world
@@ -53,6 +54,7 @@ SUSPECT_AFTER = 0.6
 DEADLINE = 1.6
 UNHURRIED = 10.0
 """The deadline of runs that are to end by themselves, after somebody was asked."""
+LOGIN = login.Options()
 PATIENT = 20.0
 """The deadline of runs that are to pass, however busy the machine is; a third of it is waited before anybody asks."""
 
@@ -302,13 +304,26 @@ async def test_jobs_that_nobody_takes_up(scene: Scene) -> None:
     assert "jobs are due and not taken up, the oldest for 18" in told.sentence
 
 
-@pytest.mark.parametrize(("fault", "word"), [(faults.fill_redis, "full"), (faults.freeze, "not answer")])
-async def test_redis_in_trouble_is_told_where_nothing_else_is(scene: Scene, fault: Any, word: str) -> None:
-    """The sandbox's Odoo does not use Redis, so a slow step of the test's own stands for one that does."""
-    part = () if fault is faults.fill_redis else ("redis",)
-    told = await scene.probe(step(), deadline=UNHURRIED, fault=fault(scene.world, *part))
-    assert told.cause is Cause.REDIS
-    assert word in told.sentence
+async def test_redis_in_trouble_is_told_where_odoo_keeps_its_sessions_there(scene: Scene) -> None:
+    """Full, and every page is an error; frozen, and none is answered; well again, and the log-in passes."""
+    world = scene.world
+    url = start_with_sessions(world.services, world, world.redis)
+    try:
+        told = {
+            name: await scene.probe(login.PROBE, options=LOGIN, changed={"url": url}, fault=fault, deadline=4.0)
+            for name, fault in (("full", faults.fill_redis(world)), ("frozen", faults.freeze(world, "redis")))
+        }
+        well = await scene.probe(login.PROBE, options=LOGIN, changed={"url": url}, deadline=PATIENT)
+    finally:
+        world.services.stop(SESSIONS)
+    assert {one.record.failed_step for one in told.values()} == {"web"}
+    assert {one.cause for one in told.values()} == {Cause.REDIS}
+    assert "Redis is full and may refuse to write" in told["full"].sentence
+    assert "and every page of Odoo is an error while the database answers" in told["full"].sentence
+    assert told["frozen"].sentence.endswith(
+        ": Redis does not answer, and no page of Odoo is answered while the database answers"
+    )
+    assert (well.record.outcome, well.cause) == (Outcome.SUCCESS, None)
 
 
 @pytest.mark.parametrize(("hangs", "deadline"), [(0, 30), (5, 4)])

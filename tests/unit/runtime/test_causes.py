@@ -159,6 +159,21 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
     "parse": (facts(failed(Reason.PARSE)), Cause.ODOO_ERROR, "something else than was asked for"),
     "redis away": (facts(cache=Cache(state=State.DOWN)), Cause.REDIS, "Redis takes no connections"),
     "redis loading": (facts(cache=Cache(state=State.LOADING)), Cause.REDIS, "loading"),
+    "redis named": (
+        facts(failed(Reason.FAULT, "Error 111 connecting to redis:6379"), cache=Cache(state=State.DOWN)),
+        Cause.REDIS,
+        "Redis takes no connections, and Odoo's error names it",
+    ),
+    "sessions in redis, away": (
+        facts(failed(Reason.FAULT), front=replace(ANSWER, status=500), cache=Cache(state=State.DOWN)),
+        Cause.REDIS,
+        "every page of Odoo is an error while the database answers",
+    ),
+    "sessions in redis, silent": (
+        facts(front=HANGS, cache=Cache(state=State.SILENT)),
+        Cause.REDIS,
+        "no page of Odoo is answered while the database answers",
+    ),
     "redis full": (facts(cache=Cache(used=99, limit=100, policy="noeviction")), Cause.REDIS, "policy noeviction"),
     "nothing": (facts(), Cause.UNKNOWN, "orders stall: nothing was found that explains it"),
     "nothing to look at": (Facts(suspicion=SLOW), Cause.UNKNOWN, "nothing was found"),
