@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -96,7 +96,7 @@ def outages(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
 def rules(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Rule]:
     """The other rules about the flows of each promise, then those about each flow."""
     for promise in promises(objectives.flows, flows):
-        yield _unsteady(promise, objectives.tickets)
+        yield _unsteady(promise, objectives)
         yield _slow(promise, objectives.pages)
         yield _invalid(promise, objectives.pages)
         yield _missed(promise, objectives.pages)
@@ -149,10 +149,11 @@ def _everywhere(promise: Promise, pages: Paging) -> Rule:
     )
 
 
-def _unsteady(promise: Promise, tickets: Paging) -> Rule:
+def _unsteady(promise: Promise, objectives: Objectives) -> Rule:
+    failed = _count("failure", promise)
     return Rule(
         alert="FlowUnsteady",
-        expr=_most_runs_were("failure", promise, tickets),
+        expr=_by_interval(lambda tickets: _enough(failed, tickets), promise, objectives.tickets_of),
         tier=promise.objective.tier,
         labels=promise.labels,
         severity=Severity.TICKET,
@@ -160,8 +161,8 @@ def _unsteady(promise: Promise, tickets: Paging) -> Rule:
         board=Board.FLOW,
         selects=("environment", "target", "probe"),
         summary="{{ $labels.probe }} fails now and then on {{ $labels.target }}",
-        description=f"About {{{{ printf `%.0f` $value }}}} of the last {tickets.runs} runs of {{{{ $labels.probe }}}}"
-        f" on {{{{ $labels.target }}}} failed: some users cannot do this at the first attempt.{MOST_FAILED_STEP}",
+        description="About {{ printf `%.0f` $value }} of the last runs of {{ $labels.probe }} on {{ $labels.target }}"
+        f" failed: some users cannot do this at the first attempt.{MOST_FAILED_STEP}",
         cause=FLOW_CAUSE,
     )
 
@@ -258,6 +259,11 @@ def _count(outcomes: str, promise: Promise) -> str:
 
 
 def _most_runs(condition: str, promise: Promise, pages: Paging) -> str:
+    """A condition on the last runs, however often they are made."""
+    return _by_interval(lambda _: condition, promise, lambda _: pages)
+
+
+def _by_interval(condition: Callable[[Paging], str], promise: Promise, paging: Callable[[float], Paging]) -> str:
     """A condition on the last runs, as many as there are to be: what did not run is not among the good ones.
 
     A range cannot follow a metric, so there is one window for each class of intervals, the last one open. Of what
@@ -267,9 +273,10 @@ def _most_runs(condition: str, promise: Promise, pages: Paging) -> str:
     last = len(bounds) - 2
     classes = []
     for number, (below, above) in enumerate(pairwise(bounds)):
+        pages = paging(above)
         window = f"{pages.runs * above:.0f}s"
         of_class = _interval_within(promise, below, None if number == last else above)
-        met = condition.replace("WINDOW", window)
+        met = condition(pages).replace("WINDOW", window)
         classes.append(f"(\n  {met}\n  and\n  {of_class}\n  unless\n  {_maintained(window)}\n)")
     return "\nor\n".join(classes)
 

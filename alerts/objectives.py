@@ -39,6 +39,18 @@ class Paging:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsteady(Paging):
+    """What makes a ticket of a flow that fails now and then, if it runs ``every`` seconds or less often.
+
+    A flow that runs seldom has few runs in the time in which it is to be found: fewer failures must do.
+    """
+
+    failures: int = 5
+    runs: int = 30
+    every: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """``share`` percent of what succeeds takes at most ``within`` seconds."""
 
@@ -243,14 +255,14 @@ class Objectives:
     Args:
         flows: by shell pattern of the probe's name; the first that fits is the flow's.
         pages: when a flow fails, is slow or is not measured.
-        tickets: when a flow fails now and then.
+        tickets: when a flow fails now and then, by how often it runs.
         settle: how long what is read now and then must be ill.
         keep: how long an alert goes on firing after its condition ended, so that it does not flap.
     """
 
     tiers: Mapping[str, Tier] = field(default_factory=_tiers)
     pages: Paging = field(default_factory=Paging)
-    tickets: Paging = field(default_factory=lambda: Paging(5, 30))
+    tickets: tuple[Unsteady, ...] = (Unsteady(), Unsteady(3, 15, 120), Unsteady(2, 6, 300))
     settle: float = 60
     keep: float = 120
     flows: Mapping[str, FlowObjective] = field(default_factory=_flows)
@@ -263,6 +275,8 @@ class Objectives:
     causes: Causes = field(default_factory=Causes)
 
     def __post_init__(self) -> None:
+        if all(one.every for one in self.tickets):
+            raise ValueError("tickets: none is for flows that run often; one without `every` is expected")
         for pattern, flow in self.flows.items():
             if not _PATTERN.fullmatch(pattern):
                 raise ValueError(f"flows: {pattern!r} fits no probe; small letters, digits, _, * and ? are expected")
@@ -272,6 +286,10 @@ class Objectives:
             self._tier_exists(name, getattr(self, name).tier)
         self._tier_exists("business: deactivated", self.business.deactivated)
         self._tier_exists("recovery: backups", self.recovery.backups)
+
+    def tickets_of(self, every: float) -> Unsteady:
+        """What makes a ticket of a flow that runs so often, in seconds."""
+        return max((one for one in self.tickets if one.every <= every), key=lambda one: one.every)
 
     def _tier_exists(self, key: str, tier: str) -> None:
         if tier not in self.tiers:

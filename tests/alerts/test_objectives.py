@@ -16,7 +16,7 @@ import alerts
 import dashboards
 from alerts import Flow, Objectives
 from alerts.flows import decides
-from alerts.objectives import EdgeObjective, FlowObjective, Latency, Paging
+from alerts.objectives import EdgeObjective, FlowObjective, Latency, Paging, Unsteady
 from otel_config.names import prometheus_name
 from quaywatch.cli.levels import levels
 from quaywatch.cli.registry import all_metrics
@@ -70,6 +70,18 @@ def test_one_failure_never_pages() -> None:
         Paging(1, 5)
     with pytest.raises(ValueError, match="runs: 3 of 2 cannot be"):
         Paging(3, 2)
+
+
+def test_a_flow_that_runs_seldom_makes_a_ticket_of_fewer_failures() -> None:
+    """The window of each interval is that of its own entry; some entry is for flows that run often."""
+    windows = {}
+    for every in (60, 120, 300, 900):
+        text = rendered(Objectives(), replace(FLOW, every=every))
+        (unsteady,) = (rule for rule in all_rules(text) if rule.get("alert") == "FlowUnsteady")
+        (windows[every],) = re.findall(r"\[(\d+)s\]\)\) > ([\d.]+)", unsteady["expr"])
+    assert windows == {60: ("1800", "4.24"), 120: ("1800", "2.24"), 300: ("1800", "1.3"), 900: ("5400", "1.3")}
+    with pytest.raises(ValueError, match="tickets: none is for flows that run often"):
+        Objectives(tickets=(Unsteady(2, 6, 300),))
 
 
 def test_a_flow_of_which_nothing_is_promised_is_refused() -> None:

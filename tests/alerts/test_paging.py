@@ -49,7 +49,7 @@ def test_the_simulation_pages_as_prometheus_does(alert: str, rate: float, tmp_pa
     chance = random.Random(1)  # noqa: S311 - no secret
     failed = [chance.random() < rate for _ in range(RUNS)]
     objectives = Objectives()
-    rule = objectives.pages if alert == "FlowFailing" else objectives.tickets
+    rule = objectives.pages if alert == "FlowFailing" else objectives.tickets_of(EVERY)
     expected = pages((run for run, one in enumerate(failed) if one), rule, objectives.keep / EVERY)
     assert expected > 3
     recorded = {"name": "looks", "rules": [{"record": "fires", "expr": FIRING % alert}]}

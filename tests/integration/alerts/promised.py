@@ -10,7 +10,7 @@ import yaml
 
 import alerts
 from alerts import Flow, Objectives
-from alerts.objectives import FlowObjective, Latency, Paging
+from alerts.objectives import FlowObjective, Latency, Unsteady
 from otel_config.names import prometheus_name
 from quaywatch.cli.registry import all_metrics
 from tests.alerts.hurried import hurried
@@ -37,7 +37,7 @@ ABOUT = {
 """Which flow an alert is to be about that is not about the orders."""
 PROMISED = replace(
     Objectives(),
-    tickets=Paging(3, 5),
+    tickets=(Unsteady(3, 5),),
     flows={answers.SLOW: FlowObjective(latency=Latency(1.0)), "*": FlowObjective()},
     edge=replace(Objectives().edge, latency=Latency(1.2), errors=3),
     causes=replace(
