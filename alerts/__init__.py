@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .budget import ObjectiveError
 from .builder import render
-from .flows import Flow
 from .objectives import Objectives
+from .promises import Flow
 from .rule import Places
 
 __all__ = ["Flow", "ObjectiveError", "Objectives", "Places", "render"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .flows import BY, Flow, Promise, bucket, decides, promises
+from . import runs
 from .objectives import DAY, FlowObjective, Objectives
+from .promises import BY, Flow, Promise, decides, promises
 from .rule import Board, Recording, Role, Rule, Severity
 from .texts import FLOW_CAUSE, MOST_FAILED_STEP
 
@@ -74,7 +75,7 @@ _FLOW_WINDOWS = ("2h", "6h", "1d", "3d")
 def recordings(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Recording]:
     """What tickets are made of, worked out often."""
     for promise in promises(objectives.flows, flows):
-        yield _recorded(promise, FLOW_BUDGET, f"0 * {_every(promise)} + {promise.objective.budget:g}")
+        yield _recorded(promise, FLOW_BUDGET, f"0 * {runs.every(promise)} + {promise.objective.budget:g}")
         for name in _FLOW_WINDOWS:
             yield from _counted(promise, name)
     yield from map(_burn_rate, _FLOW_WINDOWS)
@@ -92,9 +93,9 @@ def reports(objectives: Objectives, flows: Sequence[Flow]) -> Iterator[Recording
     yield Recording(record=f"quaywatch:flow_availability:ratio{PERIOD}", expr=f"1 - {failures} / {expected}")
     yield Recording(record=f"quaywatch:flow_budget_left:ratio{PERIOD}", expr=f"1 - {_burn(PERIOD)}")
     for scope, by in (("tier", "environment, tier, team"), ("target", "environment, target")):
-        failed, runs = f"sum by ({by}) ({failures})", f"sum by ({by}) ({expected})"
+        failed, whole = f"sum by ({by}) ({failures})", f"sum by ({by}) ({expected})"
         allowed = f"sum by ({by}) ({expected} * {FLOW_BUDGET})"
-        yield Recording(record=f"quaywatch:{scope}_availability:ratio{PERIOD}", expr=f"1 - {failed} / {runs}")
+        yield Recording(record=f"quaywatch:{scope}_availability:ratio{PERIOD}", expr=f"1 - {failed} / {whole}")
         yield Recording(record=f"quaywatch:{scope}_budget_left:ratio{PERIOD}", expr=f"1 - {failed} / {allowed}")
     yield from _edge_ratios(objectives, (PERIOD,))
     left = f"1 - quaywatch:edge_errors:ratio{PERIOD} / {objectives.edge.budget:g}"
@@ -107,15 +108,11 @@ def _counted(promise: Promise, name: str) -> Iterator[Recording]:
     failed = promise.select('outcome="failure"')
     counted = f"sum by ({BY}) (increase(<quaywatch.probe.runs>{failed}[{name}]))"
     yield _recorded(promise, _failures(name), counted)
-    yield _recorded(promise, _expected(name), f"{WINDOWS[name]} / {_every(promise)}")
-
-
-def _every(promise: Promise) -> str:
-    return f"max by ({BY}) (<quaywatch.probe.interval>{promise.select()})"
+    yield _recorded(promise, _expected(name), f"{WINDOWS[name]} / {runs.every(promise)}")
 
 
 def _timely(promise: Promise) -> str:
-    fast = promise.select(bucket(promise.objective.latency.within))
+    fast = promise.select(runs.bucket(promise.objective.latency.within))
     counted = f"sum by ({BY}) (increase(<quaywatch.probe.duration:count>{promise.select()}[{PERIOD}]))"
     return f"sum by ({BY}) (increase(<quaywatch.probe.duration:bucket>{fast}[{PERIOD}])) / ({counted} > 0)"
 
@@ -124,7 +121,7 @@ def _measured(promise: Promise) -> str:
     """The part of the runs that were to be and told whether the flow works: no more than all of them."""
     judged = promise.select('outcome=~"success|flaky|cleanup_failed|failure"')
     counted = f"sum by ({BY}) (increase(<quaywatch.probe.runs>{judged}[{PERIOD}]))"
-    return f"clamp_max({counted} / ({WINDOWS[PERIOD]} / {_every(promise)}), 1)"
+    return f"clamp_max({counted} / ({WINDOWS[PERIOD]} / {runs.every(promise)}), 1)"
 
 
 def _recorded(promise: Promise, record: str, expr: str) -> Recording:

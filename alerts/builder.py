@@ -11,8 +11,8 @@ import yaml
 from quaywatch.contract import Metric
 
 from . import budget, causes, flows, symptoms, watching
-from .flows import Flow
 from .objectives import Objectives
+from .promises import Flow
 from .rule import Places, Recording, Rule, Vocabulary, alert_yaml, recording_yaml
 
 HEADER: Final = "# Made by `quaywatch rules` from the metrics' own declarations. Make it again rather than edit it.\n"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .budget import QUEUE_ON_TIME, RECOVERY_IN_POINT
-from .flows import bucket
 from .objectives import DAY, EdgeObjective, Objectives
 from .patterns import regex
 from .rule import Board, Recording, Role, Rule, Service, Severity
+from .runs import bucket
 from .texts import DOWN, DURATION, ROOT_BLOCKER
 
 _TENANT = "environment, target, database"

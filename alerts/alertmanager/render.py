@@ -9,8 +9,8 @@ from typing import Any, Final
 import yaml
 
 from alerts.causes import LASTING
-from alerts.flows import Flow, decides
 from alerts.objectives import Objectives
+from alerts.promises import Flow, decides
 from alerts.rule import Role, Service, Severity
 
 from .routing import Route, Routing, check

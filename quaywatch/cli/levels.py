@@ -7,14 +7,12 @@ from typing import Final
 
 from alerts import Flow, Objectives
 from alerts.budget import BURNS
-from alerts.flows import promises
 from alerts.patterns import regex
+from alerts.promises import LATE_AFTER, promises
 from alerts.symptoms import FAST_BURNS
 from dashboards import Levels, Promise
 
 _WHOLE: Final = 100.0
-_LATE: Final = 3.0
-"""Intervals after which `FlowNotMeasured` says that a flow has not run."""
 
 
 def levels(objectives: Objectives, flows: Sequence[Flow] = ()) -> Levels:
@@ -35,7 +33,7 @@ def levels(objectives: Objectives, flows: Sequence[Flow] = ()) -> Levels:
         edge_within=objectives.edge.latency.within,
         queue=objectives.queues.delay,
         burning=BURNS[0][0],
-        late=_LATE,
+        late=LATE_AFTER,
         cron=business.cron,
         mail=business.mail,
         documents=business.edi,

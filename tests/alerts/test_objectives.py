@@ -15,8 +15,8 @@ import yaml
 import alerts
 import dashboards
 from alerts import Flow, Objectives
-from alerts.flows import decides
 from alerts.objectives import EdgeObjective, FlowObjective, Latency, Paging, Unsteady
+from alerts.promises import decides
 from otel_config.names import prometheus_name
 from quaywatch.cli.levels import levels
 from quaywatch.cli.registry import all_metrics
