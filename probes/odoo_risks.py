@@ -224,9 +224,9 @@ class _Guarded:
     def mark(self) -> str:
         return self._transaction.mark
 
-    def step(self, name: str) -> AbstractAsyncContextManager[None]:
+    def step(self, name: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
         require, self._require = self._require, None
-        step = self._transaction.step(name)
+        step = self._transaction.step(name, waits=waits)
         return step if require is None else _after(step, require)
 
     def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:

@@ -6,6 +6,7 @@ says; after a killed run the sweep alone does it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from quaywatch.contract import Odoo, Probe, SweepOrder, Swept, TargetKind, Transaction, Transport
-from quaywatch.errors import ConnectError, DeadlineError, ParseError, TargetError, WrongResultError
+from quaywatch.errors import ConnectError, DeadlineError, FaultError, ParseError, TargetError, WrongResultError
 from quaywatch.script import Act, Call, Flow, Step, UnknownValueError
 
 from . import scripted_acts as acts
@@ -27,6 +28,10 @@ from .scripted_risks import Touched, touched_by
 
 _UNANSWERED = (ConnectError, DeadlineError, ParseError)
 """Errors after which nobody knows whether the other side did what it was asked."""
+_NOT_YET = (WrongResultError, FaultError)
+"""What an answer is that may become another while a step waits."""
+_LOOK_EVERY = 0.5
+"""Seconds between an answer that is not as expected and the next one, while a step waits."""
 _RIGHTS = {"create": "create", "write": "write", "unlink": "unlink", "action_archive": "write", "copy": "create"}
 """The operation that a method needs; others need to read at least."""
 
@@ -83,7 +88,7 @@ class Run:
         moment = datetime.fromtimestamp(self.clock(), UTC)
         run = _Running(self.flow, driver, tx, acts.first_values(self.flow.kind, tx.mark, moment))
         for step in self.flow.steps:
-            async with tx.step(step.name):
+            async with tx.step(step.name, waits=step.within > 0):
                 await run.go(step)
 
 
@@ -111,6 +116,19 @@ class _Running:
             self._undo_by_mark()
         if step.undo is not None:
             self.tx.undo(step.name, partial(self._undo, step, step.undo))
+        clock = asyncio.get_running_loop().time
+        end = clock() + step.within
+        while True:
+            last = clock() >= end
+            try:
+                return await self._fine(step, act)
+            except _NOT_YET:
+                if last:
+                    raise
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _fine(self, step: Step, act: Callable[[], Awaitable[Reply]]) -> None:
+        """Done once, with an answer that is as expected."""
         reply = await self._answered(step, act)
         for name, path in step.saves:
             self.values[f"steps.{step.name}.{name}"] = value_at(reply, path)

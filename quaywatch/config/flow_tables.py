@@ -33,7 +33,7 @@ from .faults import Key
 from .flow_values import FieldName, JsonItems, JsonTable, JsonValue, MethodName, ModelName, PathText, ScriptName, node
 from .sentences import listed, refusal
 from .tables import Table
-from .values import Number, Text, Whole
+from .values import Number, Seconds, Text, Whole
 
 _ALWAYS: Final = ("mark", "today", "now")
 _USERS: Final = "janitor: as the target's janitor, who may delete"
@@ -149,7 +149,18 @@ class StepTable(ActTable, NamedTable):
         examples=[{"partner": "$"}],
     )
     expect: tuple[CheckTable, ...] = Field(default=(), description="what must be true of the answer")
+    within: Seconds | None = Field(
+        default=None, description="seconds in which it is asked again until the answer is as expected; once if unset"
+    )
     undo: ActTable | None = Field(default=None, description="how it is undone at the end, whatever happened")
+
+    @model_validator(mode="after")
+    def _may_be_asked_again(self) -> StepTable:
+        if self.within is not None and not self.expect:
+            raise refusal("within_nothing", "within")
+        if self.within is not None and self.step.writes:
+            raise refusal("within_writes", "within")
+        return self
 
     @property
     def step(self) -> Step:
@@ -162,6 +173,7 @@ class StepTable(ActTable, NamedTable):
             saves=tuple(self.save.items()),
             checks=tuple(table.check for table in self.expect),
             undo=self.undo.act if self.undo else None,
+            within=self.within or 0.0,
         )
 
 

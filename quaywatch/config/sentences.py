@@ -194,6 +194,8 @@ SENTENCES: Final[Mapping[str, Callable[[Facts], str]]] = {
     "call_on_http": _says("a target of kind http takes no calls of Odoo's; request is expected"),
     "status_of_call": _says("a call of Odoo's has no status; path with another check is expected"),
     "sweep_on_http": _says("only Odoo can be swept; an undo for each step that writes is expected"),
+    "within_nothing": _says("the step expects nothing to wait for; expect is expected beside within"),
+    "within_writes": _says("a step that writes is done once; within is expected on a step that reads after it"),
     "step_twice": _says("there is a step {name} already; each name once is expected"),
     "no_variable": _says("there is no ${{{name}}} here; known are {known}"),
     "no_undo": _says("this step writes, and nothing undoes it; undo is expected, a sweep, or writes: false"),

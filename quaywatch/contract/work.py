@@ -95,8 +95,12 @@ class Transaction(Protocol):
         """What every record of this run bears; the same for the same tick on every agent."""
         ...
 
-    def step(self, name: str) -> AbstractAsyncContextManager[None]:
-        """One step: timed, one span. ``name`` is one of the probe's declared steps."""
+    def step(self, name: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
+        """One step: timed, one span. ``name`` is one of the probe's declared steps.
+
+        ``waits`` is for one that looks until others have done their part, such as a job: it is not suspicious for the
+        time that it takes, and when it ends in vain the queue is looked at first.
+        """
         ...
 
     def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:

@@ -80,7 +80,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step: an act, what is kept of its answer, what is expected of it, and how it is undone."""
+    """One step: an act, what is kept of its answer, what is expected of it, and how it is undone.
+
+    ``within`` is for how many seconds it is done again until the answer is as expected; 0 for once.
+    """
 
     name: str
     act: Act
@@ -88,6 +91,7 @@ class Step:
     saves: tuple[tuple[str, AnswerPath], ...] = ()
     checks: tuple[Check, ...] = ()
     undo: Act | None = None
+    within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

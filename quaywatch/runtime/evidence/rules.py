@@ -309,16 +309,18 @@ def label_engine_fails(facts: Facts) -> Judged | None:
 
 
 def queue_stands(facts: Facts) -> Judged | None:
-    """What a step waited for has not come, and jobs are due that nobody takes up. They make no step slow."""
+    """Jobs are due that nobody takes up, and a step waited for what one was to do, or failed, perhaps so."""
     queue = facts.database.queue if facts.database else None
     if queue is None or queue.oldest < _STALE_JOB:
         return None
-    match facts.suspicion.reason:
-        case Reason.WRONG:
-            return Judged(0.7, _jobs(queue))
-        case Reason.TIMEOUT:
-            return Judged(0.4, _jobs(queue))
-    return None
+    suspicion = facts.suspicion
+    if suspicion.waits and suspicion.reason in {Reason.WRONG, Reason.TIMEOUT}:
+        return Judged(0.85, f"what the step waited for has not come: {_jobs(queue)}")
+    return Judged(_MAYBE_JOBS[suspicion.reason], _jobs(queue)) if suspicion.reason in _MAYBE_JOBS else None
+
+
+_MAYBE_JOBS: Final = {Reason.WRONG: 0.5, Reason.TIMEOUT: 0.4}
+"""How sure it is that a step which waits for nobody fails for a job that was not done: less than that Odoo errs."""
 
 
 def _jobs(queue: Queue) -> str:

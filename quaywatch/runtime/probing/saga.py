@@ -87,7 +87,7 @@ class Saga:
         return self._mark
 
     @asynccontextmanager
-    async def step(self, name: str) -> AsyncIterator[None]:
+    async def step(self, name: str, *, waits: bool = False) -> AsyncIterator[None]:
         """One step: timed, one span.
 
         Raises:
@@ -95,7 +95,7 @@ class Saga:
         """
         if name not in self._steps:
             raise InternalError(f"the probe has no step {name!r}, only {', '.join(self._steps)}")
-        with self._recorded(name, is_undo=False):
+        with self._recorded(name, is_undo=False, waits=waits):
             yield
 
     def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
@@ -137,12 +137,12 @@ class Saga:
             self.undo_failures.append(judge(error))
 
     @contextmanager
-    def _recorded(self, name: str, *, is_undo: bool) -> Iterator[None]:
+    def _recorded(self, name: str, *, is_undo: bool, waits: bool = False) -> Iterator[None]:
         """A span and a record for what happens inside."""
         started, ok = self._clock.monotonic(), False
         with (
             self._span(name, is_undo=is_undo) as span,
-            nullcontext() if is_undo else self._inquiry.about(name, span) as doubt,
+            nullcontext() if is_undo else self._inquiry.about(name, span, waits=waits) as doubt,
         ):
             try:
                 yield

@@ -80,7 +80,8 @@ class Suspicion:
     """A step that is slow or failed.
 
     ``since`` is the Unix time at which it began, ``elapsed`` the seconds since. ``reason`` and ``message`` tell how it
-    failed; they are None and empty while it runs. The message holds no secret and no datum.
+    failed; they are None and empty while it runs. The message holds no secret and no datum. ``waits`` is whether the
+    step looked, again and again, for what others were to do.
     """
 
     case: Case
@@ -90,6 +91,7 @@ class Suspicion:
     elapsed: float
     reason: Reason | None = None
     message: str = ""
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +141,18 @@ class Inquiry:
         self._held: list[tuple[Span, int]] = []
 
     @contextmanager
-    def about(self, step: str, span: Span) -> Iterator[Doubt]:
-        """Watch a step while it runs; its span is ended here, or with its own end time once the answers are there."""
-        doubt = Doubt(self._ask_about, step, span, self._clock)
-        timer = asyncio.get_running_loop().call_later(self._after, doubt.slow)
+    def about(self, step: str, span: Span, *, waits: bool = False) -> Iterator[Doubt]:
+        """Watch a step while it runs; its span is ended here, or with its own end time once the answers are there.
+
+        One that ``waits`` is asked about when it fails alone.
+        """
+        doubt = Doubt(self._ask_about, step, span, self._clock, waits=waits)
+        timer = None if waits else asyncio.get_running_loop().call_later(self._after, doubt.slow)
         try:
             yield doubt
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             if doubt.asked:
                 self._held.append((span, time.time_ns()))
             else:
@@ -181,6 +187,7 @@ class Inquiry:
             elapsed=self._clock.monotonic() - doubt.began,
             reason=reason,
             message=message,
+            waits=doubt.waits,
         )
         asking = asyncio.create_task(self._answer(self._ask, doubt, suspicion, time.time_ns()))
         self._asking.add(asking)
@@ -205,8 +212,9 @@ _Ask = Callable[["Doubt", Trigger, Reason | None, str], None]
 class Doubt:
     """One step under watch. It is asked about once; when it fails, again, should nothing be known by then."""
 
-    def __init__(self, ask: _Ask, step: str, span: Span, clock: Clock) -> None:
+    def __init__(self, ask: _Ask, step: str, span: Span, clock: Clock, *, waits: bool = False) -> None:
         self.step = step
+        self.waits = waits
         self.span = span
         self.since = clock.time()
         self.began = clock.monotonic()

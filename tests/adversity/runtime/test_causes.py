@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from probes import label_print, login, order_create
+from probes.scripted import OdooOptions, probe_of
 from quaywatch.cli.browsing import plan_browser
 from quaywatch.cli.plan import open_driver, plan_evidence
 from quaywatch.clock import SystemClock
@@ -29,7 +30,6 @@ from quaywatch.config import load_text
 from quaywatch.contract import Odoo as Driver
 from quaywatch.contract import Outcome, Probe, ProbeTask, Reason, Target, TargetKind, Transaction, Transport
 from quaywatch.drivers.postgres import PostgresCluster
-from quaywatch.errors import WrongResultError
 from quaywatch.runtime.evidence import Investigator
 from quaywatch.runtime.evidence.facts import State
 from quaywatch.runtime.evidence.gather_postgres import look_at_database
@@ -37,6 +37,7 @@ from quaywatch.runtime.probing import Cause, RunRecord, run_probe
 from quaywatch.runtime.probing.suspicion import EVENT, NO_CASE
 from quaywatch.runtime.web import History
 from quaywatch.runtime.web.status_page import render
+from quaywatch.script import Flow
 from sandbox import faults, flow_faults
 from sandbox.parts import traefik
 from sandbox.parts.collector import Collector
@@ -296,12 +297,54 @@ async def test_a_wrong_password_is_auth(scene: Scene) -> None:
     assert (await scene.probe(deadline=UNHURRIED, changed={"password": "wrong"})).cause is Cause.AUTH
 
 
+EXPORT = """
+    kind: odoo
+    steps:
+      - name: find
+        call: {model: queue.job, method: search, args: [[[state, "=", done]]], kwargs: {limit: 1}}
+        save: {job: "$[0]"}
+      - {name: again, call: {model: queue.job, method: requeue, args: [["${steps.find.job}"]]}, writes: false}
+      - name: done
+        call: {model: queue.job, method: search_count, args: [[[id, "=", "${steps.find.job}"], [state, "=", done]]]}
+        expect: [{equals: 1}]
+        within: %s
+"""
+"""A flow of the user's: a real job is done once more, and is waited for."""
+
+
 async def test_jobs_that_nobody_takes_up(scene: Scene) -> None:
-    """A step whose result does not come fails, and jobs are due for half an hour: this step is the test's own."""
-    late = step(seconds=0.0, error=WrongResultError("what a job was to make has not come"))
-    told = await scene.probe(late, deadline=UNHURRIED, fault=faults.queue_stall(scene.world))
-    assert told.cause is Cause.QUEUE_STALLED
-    assert "jobs are due and not taken up, the oldest for 18" in told.sentence
+    """A flow that waits for a job passes while the runner runs; without one it fails, and jobs wait for half an hour.
+
+    The runner lives in the first Odoo; the second one, which goes on alone, has none.
+    """
+    world = scene.world
+    admin = {"login": world.odoo14.admin_login, "password": world.odoo14.admin_password}
+    taken_up = await scene.probe(flow(EXPORT % 20), options=OdooOptions(), deadline=30.0, changed=admin)
+    assert (taken_up.record.message, taken_up.record.outcome) == ("", Outcome.SUCCESS)
+    url = start_with_sessions(world.services, world, world.redis)
+    try:
+        with faults.stop_odoo(world), faults.queue_stall(world):
+            left = await scene.probe(
+                flow(EXPORT % 1), options=OdooOptions(), deadline=30.0, changed={**admin, "url": url}
+            )
+    finally:
+        world.services.stop(SESSIONS)
+    assert (left.record.failed_step, left.cause) == ("done", Cause.QUEUE_STALLED)
+    assert re.search(r"has not come: 2\d jobs are due and not taken up, the oldest for \d{4,} s", left.sentence)
+
+
+def flow(text: str) -> Probe[Any, Any]:
+    """The probe of a flow that is written as users do."""
+    found: list[Probe[Any, Any]] = []
+
+    def kept(one: Flow) -> Probe[Any, Any]:
+        found.append(probe_of(one))
+        return found[-1]
+
+    site = {"kind": "odoo", "url": "http://erp", "database": "a", "login": "b", "password": "c"}
+    head = f"environment: test\ninstallation: causes\nlease: none\ntargets: {json.dumps({'erp': site})}\n"
+    load_text(f"{head}flows:\n  export:{text}", "test.yaml", {}, {}, {}, kept)
+    return found[0]
 
 
 async def test_redis_in_trouble_is_told_where_odoo_keeps_its_sessions_there(scene: Scene) -> None:

@@ -66,7 +66,7 @@ SHIP: Flow = (
     browser_shipment_confirm.PROBE,
     shipment_confirm.Options(partner=PARTNER, product=STORABLE, location=PLACE),
 )
-SPANS_WITHIN = 10.0
+SPANS_WITHIN = 30.0
 """Seconds in which Traefik's spans arrive."""
 
 
@@ -172,7 +172,7 @@ async def run(
     """One run now."""
     probe, options = flow
     return await run_probe(
-        ProbeTask(probe, options, every=300, deadline=90),
+        ProbeTask(replace(probe, undo_within=60), options, every=300, deadline=200),
         driver,
         target=target(edge.server),
         tick=time.time(),
@@ -197,11 +197,11 @@ class Interrupted:
         return self.transaction.mark
 
     @asynccontextmanager
-    async def step(self, name: str) -> AsyncIterator[None]:
+    async def step(self, name: str, *, waits: bool = False) -> AsyncIterator[None]:
         """The step, after what happens."""
         if name == self.before:
             await self.happens()
-        async with self.transaction.step(name):
+        async with self.transaction.step(name, waits=waits):
             yield
 
     def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
@@ -250,13 +250,18 @@ def _by_step(spans: tuple[ReadableSpan, ...]) -> dict[str, str]:
 
 
 async def _of_browser(recorder: Recorder, trace_id: str, steps: dict[str, str]) -> list[tuple[str, str]]:
-    """Step and path of each request of the browser that Traefik saw, once the last one has arrived."""
-    end = time.monotonic() + SPANS_WITHIN
+    """Step and path of each request of the browser that Traefik saw, once the last one and no more have arrived.
+
+    They come in batches, which may overtake each other.
+    """
+    end, before = time.monotonic() + SPANS_WITHIN, 0
     while True:
         spans = [span for span in read_spans(recorder.file) if span.trace_id == trace_id and _browser(span)]
-        if time.monotonic() > end or any("logout" in span.attributes["url.path"] for span in spans):
+        ended = any("logout" in span.attributes["url.path"] for span in spans)
+        if time.monotonic() > end or (ended and len(spans) == before):
             return [(steps.get(span.parent_id, "nowhere"), span.attributes["url.path"]) for span in spans]
-        await asyncio.sleep(0.1)
+        before = len(spans)
+        await asyncio.sleep(1)
 
 
 def _browser(span: Span) -> bool:

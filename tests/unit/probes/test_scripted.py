@@ -12,16 +12,15 @@ from opentelemetry.trace import NoOpTracer
 
 from probes.odoo_hazards import HISTORY, RULE, TOUCHED
 from probes.scripted import OdooOptions, Run, probe_of
-from probes.scripted_answers import Reply, refuse, same
 from probes.scripted_risks import touched_by
 from quaywatch.clock import SystemClock
 from quaywatch.config import load_text
 from quaywatch.contract import Outcome, ProbeTask, Reason, SweepOrder, Swept, Target, TargetKind
-from quaywatch.errors import DeadlineError, FaultError, InternalError, VersionError, WrongResultError
+from quaywatch.errors import DeadlineError, FaultError, InternalError, VersionError
 from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import RunRecord, run_probe
 from quaywatch.runtime.probing.marks import mark_prefix
-from quaywatch.script import AnswerPath, Check, Flow, Operator, Plain
+from quaywatch.script import Flow
 
 HEAD = """
 environment: test
@@ -49,7 +48,7 @@ class Page:
 class Server:
     """Answers as it is told, by the request, and remembers the requests."""
 
-    answers: Mapping[str, Page | Exception]
+    answers: Mapping[str, Page | Exception | list[Page]]
     asked: list[tuple[str, bytes | None, dict[str, str]]] = field(default_factory=list)
 
     async def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Page:
@@ -58,6 +57,8 @@ class Server:
         answer = self.answers.get(f"{method} {path}", Page(200))
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, list):
+            return answer.pop(0) if len(answer) > 1 else answer[0]
         return answer
 
 
@@ -145,7 +146,7 @@ class Steps:
 
     mark = "m/1"
 
-    def step(self, _name: str) -> Any:
+    def step(self, _name: str, *, waits: bool = False) -> Any:  # noqa: ARG002 - the contract names it
         """Nothing around it."""
         return nullcontext()
 
@@ -210,74 +211,34 @@ async def test_an_answer_is_judged(
     assert message in record.message
 
 
-@pytest.mark.parametrize(
-    ("operator", "wanted", "found", "told"),
-    [
-        (Operator.EQUALS, "1", 1, ""),
-        (Operator.EQUALS, "1.0", 1, ""),
-        (Operator.EQUALS, "true", 1, "the answer is a number; true is expected"),
-        (Operator.EQUALS, "1", True, "the answer is true; 1 is expected"),
-        (Operator.EQUALS, '"1"', 1, 'the answer is a number; "1" is expected'),
-        (Operator.EQUALS, '[{"a": 1}]', [{"a": 1}], ""),
-        (Operator.EQUALS, '[{"a": true}]', [{"a": 1}], 'the answer is a list of 1; [{"a": true}] is expected'),
-        (Operator.EQUALS, "null", None, ""),
-        (Operator.EQUALS, "1", None, "the answer is empty; 1 is expected"),
-        (Operator.CONTAINS, '"b"', "abc", ""),
-        (Operator.CONTAINS, '"b"', ["a", "b"], ""),
-        (
-            Operator.CONTAINS,
-            '"b"',
-            "secret",
-            'the answer is a text of 6 characters; something with "b" in it is expected',
-        ),
-        (Operator.CONTAINS, '"b"', {"b": 1}, 'the answer is a table of 1; something with "b" in it is expected'),
-        (Operator.MATCHES, '"^a.c$"', "abc", ""),
-        (Operator.MATCHES, '"^b"', "abc", 'the answer is a text of 3 characters; a text that matches "^b" is expected'),
-        (Operator.MATCHES, '"1"', 1, 'the answer is a number; a text that matches "1" is expected'),
-        (Operator.COUNT, "2", [1, 2], ""),
-        (Operator.COUNT, "1", {"a": 1}, ""),
-        (Operator.COUNT, "2", "ab", "the answer is a text of 2 characters; a list or table of 2 is expected"),
-        (Operator.LESS_THAN, "2", 1.5, ""),
-        (Operator.LESS_THAN, "2", 2, "the answer is a number; a number less than 2 is expected"),
-        (Operator.LESS_THAN, "2", "1", "the answer is a text of 1 characters; a number less than 2 is expected"),
-        (Operator.LESS_THAN, "2", True, "the answer is true; a number less than 2 is expected"),
-    ],
-)
-def test_an_expectation_is_met_or_told(operator: Operator, wanted: str, found: Any, told: str) -> None:
-    """The message says what is expected, and nothing of what the answer holds but its kind and size."""
-    check = Check(operator, Plain(wanted))
-    if not told:
-        refuse(check, Reply(returned=found), {})
-        return
-    with pytest.raises(WrongResultError) as caught:
-        refuse(check, Reply(returned=found), {})
-    assert caught.value.what == told
+WAITING = """
+    kind: http
+    steps:
+      - name: look
+        request: {path: /x}
+        save: {label: "$.label"}
+        expect: [{status: 200}, {path: $.state, equals: done}]
+        within: %s
+      - {name: fetch, request: {path: "/labels/${steps.look.label}"}}
+"""
+QUEUED, DONE = Page(200, b'{"label": "", "state": "queued"}'), Page(200, b'{"label": 7, "state": "done"}')
 
 
-@pytest.mark.parametrize(
-    ("wanted", "path", "told"),
-    [
-        ("true", "$.a", ""),
-        ("false", "$.b", ""),
-        ("true", "$.b", "$.b is missing"),
-        ("false", "$.a", "$.a is there"),
-    ],
-)
-def test_what_exists_is_told_from_what_does_not(wanted: str, path: str, told: str) -> None:
-    """An entry without a value exists."""
-    check, reply = Check(Operator.EXISTS, Plain(wanted), AnswerPath.of(path)), Reply(returned={"a": None})
-    if not told:
-        refuse(check, reply, {})
-        return
-    with pytest.raises(WrongResultError, match=told.replace("$", r"\$")):
-        refuse(check, reply, {})
+async def test_a_step_may_wait_for_its_answer() -> None:
+    """It asks again while what it asks for is not there, or not as expected, and saves what it found in the end."""
+    server = Server({"GET /x": [Page(404), QUEUED, DONE]})
+    record = await run(server, WAITING % 4)
+    assert (record.outcome, record.message) == (Outcome.SUCCESS, "")
+    assert [asked for asked, _, _ in server.asked] == ["GET /x"] * 3 + ["GET /labels/7"]
 
 
-def test_tables_are_the_same_by_their_entries() -> None:
-    """Whatever their order; one more or less makes another."""
-    assert same({"a": 1, "b": [2]}, {"b": [2], "a": 1})
-    assert not same({"a": 1}, {"a": 1, "b": 2})
-    assert not same([1], [1, 2])
+async def test_a_step_waits_no_longer_than_it_may() -> None:
+    """Then it fails by what is wrong with the last answer, which is looked at when the time is over."""
+    server = Server({"GET /x": QUEUED})
+    record = await run(server, WAITING % 0.2)
+    assert (record.outcome, record.reason, record.failed_step) == (Outcome.FAILURE, Reason.WRONG, "look")
+    assert '"done" is expected' in record.message
+    assert len(server.asked) == 2
 
 
 async def test_steps_are_undone_in_reverse() -> None:
@@ -290,7 +251,7 @@ async def test_steps_are_undone_in_reverse() -> None:
     assert [step.name for step in record.steps if step.is_undo and step.ok] == ["tell", "book"]
 
 
-class _Any(dict[str, "Page | Exception"]):
+class _Any(dict[str, "Page | Exception | list[Page]"]):
     """Books whatever is asked for."""
 
     def get(self, request: str, default: Any = None) -> Any:

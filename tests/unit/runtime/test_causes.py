@@ -152,7 +152,12 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
     ),
     "blank": (facts(failed(Reason.WRONG, "the PDF is blank", "slip")), Cause.LABEL_ENGINE, "cannot be printed"),
     "printing": (facts(replace(SLOW, step="slip")), Cause.LABEL_ENGINE, "wkhtmltopdf hangs"),
-    "queue": (facts(failed(Reason.WRONG), database=STALLED), Cause.QUEUE_STALLED, "25 jobs are due and not taken up"),
+    "queue": (
+        facts(replace(failed(Reason.WRONG), waits=True), database=STALLED),
+        Cause.QUEUE_STALLED,
+        "what the step waited for has not come: 25 jobs are due and not taken up",
+    ),
+    "queue beside": (facts(failed(Reason.WRONG), database=STALLED), Cause.ODOO_ERROR, "not there or not right"),
     "queue in time": (facts(failed(Reason.TIMEOUT), database=STALLED), Cause.QUEUE_STALLED, "the oldest for 1800 s"),
     "fault": (facts(failed(Reason.FAULT, "the constraint")), Cause.ODOO_ERROR, "an error of its own"),
     "wrong": (facts(failed(Reason.WRONG)), Cause.ODOO_ERROR, "not there or not right"),
