@@ -15,6 +15,10 @@ from .texts import DOWN, DURATION, ROOT_BLOCKER
 _TENANT = "environment, target, database"
 FAST_BURNS = ((14.4, "1h", "5m"), (6.0, "6h", "30m"))
 """Burn rates that page at the edge, where there are requests enough for a rate: the long and the short time."""
+STALLS = ("QueueStalled", "CronsOverdue", "CronsSkipped", "MailStuck", "EdiStuck", "OrdersWithoutPicking")
+"""What pages for each tenant, and once where it is so in most of them."""
+_MANY = 3
+"""Tenants of a server that must stall at least to stall everywhere."""
 _EXPIRES_NOW = DAY
 
 
@@ -42,7 +46,10 @@ def _standby_down() -> str:
 def rules(objectives: Objectives) -> Iterator[Rule]:
     """The edge's symptoms, those of Odoo's own work, and those of recovery and certificates."""
     yield from _edge(objectives)
-    yield from _business(objectives)
+    for rule in _business(objectives):
+        yield rule
+        if rule.alert in STALLS:
+            yield _stalled_everywhere(rule)
     yield from _recovery(objectives)
     yield from _certificates(objectives)
     yield _api_key(objectives)
@@ -130,6 +137,23 @@ def _business_rule(alert: str, expr: str, summary: str, description: str, tier: 
         selects=("environment", "target", "database"),
         summary=summary,
         description=description,
+    )
+
+
+def _stalled_everywhere(rule: Rule) -> Rule:
+    """The same in most tenants of a server: it is of something they share, and calls nobody once for each of them."""
+    ill = f"count by (environment, target) (count by ({_TENANT}) (\n{rule.expr}\n))"
+    read = f'count by ({_TENANT}) (<quaywatch.scrape.success>{{database!=""}})'
+    return replace(
+        rule,
+        alert="StalledEverywhere",
+        expr=f"{ill} >= {_MANY}\nand\n{ill} > 0.5 * count by (environment, target) ({read})",
+        labels={"symptom": rule.alert},
+        selects=("environment", "target"),
+        summary=f"{rule.alert} in most databases of {{{{ $labels.target }}}}",
+        description=f"{rule.alert} is true of {{{{ $value }}}} databases of {{{{ $labels.target }}}}, which are more"
+        " than half of them: no tenant's own trouble, but that of something they share. Look at Odoo's cron and job"
+        f" workers, the mail server, the last deployment and the database server first.{DOWN}{ROOT_BLOCKER}",
     )
 
 

@@ -12,6 +12,7 @@ from alerts.causes import LASTING
 from alerts.objectives import Objectives
 from alerts.promises import Flow, decides
 from alerts.rule import Role, Service, Severity
+from alerts.symptoms import STALLS
 
 from .routing import Route, Routing, check
 from .windows import Scope, Window, by_scope, intervals, matching, named, quoted, regions
@@ -180,6 +181,9 @@ def _inhibition(routing: Routing) -> Iterator[dict[str, Any]]:
         yield _inhibit(
             ['alertname="FlowFailingEverywhere"', *_PAGE], ['alertname="FlowFailing"'], ["environment", "probe"]
         )
+        for symptom in STALLS:
+            everywhere = ['alertname="StalledEverywhere"', f'symptom="{symptom}"', *_PAGE]
+            yield _inhibit(everywhere, [f'alertname="{symptom}"'], ["environment", "target"])
 
 
 def _inhibit(source: list[str], target: list[str], equal: list[str]) -> dict[str, Any]:

@@ -136,6 +136,22 @@ CASES: Mapping[str, Case] = {
     "CertificateUnusable": _level('tls.certificate.verified{host="erp.example"}', 0, 1),
     # Odoo's own work
     "QueueStalled": _level('odoo.queue.oldest.age{database="acme", channel="root"}', 901, 899),
+    "StalledEverywhere": Case(
+        {
+            f'odoo.queue.oldest.age{{database="{database}", channel="{channel}"}}': Level(ill, well)
+            for database, channel, ill, well in (
+                ("acme", "root", 901, 901),
+                ("acme", "root.mail", 901, 901),
+                ("west", "root", 901, 901),
+                ("east", "root", 901, 899),
+                ("north", "root", 899, 899),
+            )
+        }
+        | {
+            f'quaywatch.scrape.success{{exporter="odoo_queue", database="{database}"}}': Level(1, 1)
+            for database in ("acme", "west", "east", "north")
+        }
+    ),
     "QueueRunnerDead": Case(
         {
             'odoo.queue.runner.alive{database="acme"}': Level(0, 1),

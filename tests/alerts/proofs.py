@@ -83,6 +83,7 @@ WHY: Mapping[str, str] = {
     "ResidueLeft": "what is left is counted every ten minutes, too seldom for the trial",
     "SeriesDropped": "nothing in the trial has more series than it may",
     "SlotLost": "a slot that is lost stays so, and its standby would have to be made anew",
+    "StalledEverywhere": "the trial has one database with work that waits",
     "SweepFailing": "sweeps are made every ten minutes, too seldom for the trial",
     "TelemetryLost": "the trial's agent is read, and pushes nothing",
     "Watchdog": "it always fires",

@@ -22,6 +22,7 @@ RECORDED = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
 BOARDS = {dashboard["uid"]: dashboard for dashboard in rendered().values()}
 QUALIFIERS = {
     "quaywatch_maintenance_active": "it stands in every graph as an annotation",
+    "quaywatch_scrape_success": "it says which databases are read, and is shown with the agents",
     "quaywatch_probe_interval_seconds": "it says how far an alert looks back, and is shown with the agents",
 }
 """What alerts read to tell whether they apply, and which their own dashboard therefore need not show; and why."""
