@@ -181,9 +181,9 @@ def _inhibition(routing: Routing) -> Iterator[dict[str, Any]]:
         yield _inhibit(
             ['alertname="FlowFailingEverywhere"', *_PAGE], ['alertname="FlowFailing"'], ["environment", "probe"]
         )
-        for symptom in STALLS:
-            everywhere = ['alertname="StalledEverywhere"', f'symptom="{symptom}"', *_PAGE]
-            yield _inhibit(everywhere, [f'alertname="{symptom}"'], ["environment", "target"])
+        for stall in STALLS:
+            everywhere = ['alertname="StalledEverywhere"', f'symptom="{stall}"', *_PAGE]
+            yield _inhibit(everywhere, [f'alertname="{stall}"'], ["environment", "target"])
 
 
 def _inhibit(source: list[str], target: list[str], equal: list[str]) -> dict[str, Any]:
