@@ -116,7 +116,7 @@ def _standbys(levels: Levels) -> tuple[Panel, ...]:
                 ),
                 Query(f"max by (target) (<postgresql.replication.standbys.expected>{{{HERE}}})", "{{target}} expected"),
                 Query(
-                    f"sum by (target, kind) (<postgresql.replication.receivers.other>{{{HERE}}}) > 0",
+                    f"sum by (target, kind) (<postgresql.replication.consumers>{{{HERE}}}) > 0",
                     "{{target}} {{kind}}",
                 ),
             ),

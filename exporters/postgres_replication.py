@@ -29,11 +29,11 @@ STANDBYS = Metric(
     "Standbys that are connected here, by state. streaming is always there, also when 0.",
     ("state",),
 )
-OTHERS = Metric(
-    "postgresql.replication.receivers.other",
+CONSUMERS = Metric(
+    "postgresql.replication.consumers",
     Kind.UPDOWN,
-    "{receiver}",
-    "Receivers of the write-ahead log that are no standbys, by kind, also when 0: logical (subscribers and the like),"
+    "{consumer}",
+    "Readers of the write-ahead log that are no standbys, by kind, also when 0: logical (subscribers and the like),"
     " log (pg_receivewal and the like), backup.",
     ("kind",),
 )
@@ -203,7 +203,7 @@ select coalesce(w.status = 'streaming', false) as connected,
 
 _DELAYS = ("write", "flush", "replay")
 _STAGES = ("sent", *_DELAYS)
-_OTHER_KINDS = ("logical", "log", "backup")
+_CONSUMER_KINDS = ("logical", "log", "backup")
 _SYNC_STATES = ("async", "potential", "sync", "quorum")
 _STATUSES = ("reserved", "extended", "unreserved", "lost")
 _HORIZONS = ("data", "catalog")
@@ -260,7 +260,7 @@ def _senders(rows: Sequence[Row]) -> Iterator[Sample]:
     states.update(row["state"] for row in rows if row["kind"] == "standby")
     yield from (STANDBYS(count, state) for state, count in states.items())
     kinds = Counter(row["kind"] for row in rows)
-    yield from (OTHERS(kinds[kind], kind) for kind in _OTHER_KINDS)
+    yield from (CONSUMERS(kinds[kind], kind) for kind in _CONSUMER_KINDS)
     named: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if row["kind"] != "backup":  # which has no position
@@ -336,7 +336,7 @@ EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
     name="postgres_replication",
     reads=TargetKind.POSTGRES,
     metrics=(
-        *(RECOVERY, TIMELINE, STANDBYS, OTHERS, EXPECTED, LAG, DELAY, REPLY_AGE, SYNC_STATE),
+        *(RECOVERY, TIMELINE, STANDBYS, CONSUMERS, EXPECTED, LAG, DELAY, REPLY_AGE, SYNC_STATE),
         *(SLOT_RETAINED, SLOT_ACTIVE, SLOT_STATUS, SLOT_SAFE, SLOT_INACTIVE, SLOT_XMIN_AGE),
         *(CONNECTED, MESSAGE_AGE, BACKLOG, REPLAY_AGE, PAUSED),
     ),

@@ -11,11 +11,12 @@ from exporters.odoo_queue import EXPORTER
 from quaywatch.drivers.postgres import PostgresCluster
 from quaywatch.errors import PermissionDeniedError
 from sandbox import faults, jobs
-from sandbox.parts.postgres import sql
+from sandbox.parts.postgres import session, sql
+from sandbox.process import until
 from sandbox.world import World
 from tests.integration.exporters.narrow import Read, Reading, role_of, visited
 
-PARTS = ("odoo14", "odoo19")
+PARTS = ("odoo14", "odoo19", "standby")
 _MARK = "exporter-test"
 _YEARS = 4000 * 86_400
 """Seconds; longer than any job that others left in the shared database waits or runs."""
@@ -130,6 +131,31 @@ async def test_a_role_without_the_grants_gets_an_error(
     with pytest.raises(PermissionDeniedError):
         async with stranger.visit(database) as session:
             await read(EXPORTER, session)
+
+
+async def test_a_standby_tells_of_jobs_and_not_of_who_works_on_them(
+    world: World, connect: Callable[..., Awaitable[PostgresCluster]], read: Read, eventually: Read
+) -> None:
+    """Rows 29, 30: Odoo's jobs are there as on its primary; its workers' sessions and its lock are not, and not as a 0.
+
+    A reader of the standby that bears a process id, as Odoo 18 and later have them, makes nobody an orphan.
+    """
+    found = await reading_of(world, "odoo19", read)
+    assert {_RUNNER, _ORPHANED} <= set(found)
+    role = role_of(EXPORTER.name, EXPORTER.grants, world.postgres, "odoo19")
+    assert until(lambda: bool(sql(world.standby, f"select to_regrole('{role}')")), within=60)
+    standby = await connect(world.standby, role, role)
+
+    async def reading() -> Reading:
+        async with standby.visit("odoo19") as visit:
+            there: Reading = await read(EXPORTER, visit)
+            return there
+
+    with session(world.standby, "select 1;", "odoo19", "odoo-1999999999"):
+        named = "select 1 from pg_stat_activity where application_name = 'odoo-1999999999'"
+        assert until(lambda: bool(sql(world.standby, named)), within=60)
+        there = await eventually(reading, lambda there: there.keys() == found.keys() - {_RUNNER, _ORPHANED})
+    assert ("odoo.queue.live",) in there
 
 
 async def test_the_runner_is_alive_and_then_dead(world: World, read: Read, eventually: Read) -> None:

@@ -121,7 +121,7 @@ async def test_a_line_that_falls_silent_is_heard_of_no_more_and_then_cut(
         sql(following.primary, "update orders set state = 7", "acme")
         while (found := await complete())[_CONNECTED]:
             silences.append(found[_HEARD])
-            assert time.monotonic() - began < 30
+            assert time.monotonic() - silent < 60
         assert max(silences) > 1
         assert _naive(following, _UNLESS_REPLAYED) == 0
         asked = time.monotonic()
@@ -153,18 +153,38 @@ async def test_paused_replay_ages_while_more_arrives(
         began = time.monotonic()
         sql(following.primary, "update orders set state = 3", "acme")
         first = await eventually(complete, lambda reading: reading[_BACKLOG] > 0)
+        sql(following.primary, "drop table if exists bulk", "acme")
         sql(following.primary, "create table bulk as select generate_series(1, 10000)", "acme")
         asked = time.monotonic()
         more = await eventually(complete, lambda reading: reading[_BACKLOG] > first[_BACKLOG] + 100_000)
         assert first[_CONNECTED] == more[_CONNECTED] == 1
         assert more[_AGE] > first[_AGE]
-        assert asked - began < more[_AGE] < 60
+        assert asked - began < more[_AGE] < time.monotonic() - began + 60
         there = await eventually(partial(read, EXPORTER, primary), lambda reading: reading[_BEHIND] > 100_000)
         assert there["postgresql.replication.standby.lag", STANDBY, "flush"] < there[_BEHIND]
     finally:
         sql(following.standby, "select pg_wal_replay_resume()")
     await eventually(complete, lambda reading: (reading[_BACKLOG], _AGE in reading) == (0.0, False))
     await eventually(partial(read, EXPORTER, primary), lambda reading: reading[_BEHIND] == 0)
+
+
+async def test_a_standby_that_replays_late_on_purpose_delays_a_commit(
+    complete: Read, following: Any, connect: Any, read: Read, eventually: Read
+) -> None:
+    """Row 4: the primary tells how long the last commit took to be replayed there, and that it was flushed sooner."""
+    primary = await connect(following.primary)
+
+    async def after_a_commit() -> Reading:
+        sql(following.primary, "update orders set state = 4", "acme")
+        return await read(EXPORTER, primary)
+
+    sql(following.standby, "alter system set recovery_min_apply_delay = '2s'; select pg_reload_conf()")
+    try:
+        there = await eventually(after_a_commit, lambda reading: reading.get(_DELAY, 0) >= 1)
+        assert there["postgresql.replication.standby.delay", STANDBY, "flush"] < there[_DELAY]
+    finally:
+        sql(following.standby, "alter system reset recovery_min_apply_delay; select pg_reload_conf()")
+    await eventually(complete, lambda reading: (reading[_BACKLOG], _AGE in reading) == (0.0, False))
 
 
 async def test_a_promoted_standby_is_a_primary_of_the_next_timeline(
@@ -187,5 +207,5 @@ async def test_a_promoted_standby_is_a_primary_of_the_next_timeline(
 
 
 def _of_a_standby(reading: Reading) -> set[str]:
-    beginnings = ("postgresql.replication.receiver", "postgresql.replication.replay", "postgresql.recovery.")
+    beginnings = ("postgresql.replication.receiver.", "postgresql.replication.replay.", "postgresql.recovery.")
     return {key[0] for key in reading if key[0].startswith(beginnings)}

@@ -25,12 +25,14 @@ from quaywatch.drivers.postgres import PostgresCluster
 from sandbox.parts import postgres_versions
 from sandbox.parts.postgres import ODOO_ROLE, Postgres, session, sql
 from sandbox.process import Services, until
+from tests.integration.exporters.receivers import PUBLICATION, subscribing
 
 Reading = dict[tuple[str, ...], Any]
 Read = Callable[..., Awaitable[Reading]]
 Connect = Callable[..., Awaitable[PostgresCluster]]
 
-_WITH_STANDBY = 17
+_WITH_STANDBY = (13, 17, 18)
+"""Before the first of these a standby has what it has on the next one, and 15 has pairs of its own elsewhere."""
 _FIXED = {"archive_mode": "on", "wal_level": "logical", "max_prepared_transactions": "5", "wal_keep_size": "0"}
 _SETTINGS = """
 alter system set archive_command = 'false';
@@ -39,6 +41,11 @@ alter system set max_prepared_transactions = 5;
 select pg_reload_conf();
 """
 """The last is for the standby, which needs as many as its primary has, and gets a copy of these."""
+_CLEARED = """
+select pg_drop_replication_slot(slot_name) from pg_replication_slots where database is null;
+drop database if exists acme with (force);
+drop table if exists heartbeat;
+"""
 _CLUSTER = f"""
 create database acme owner {ODOO_ROLE} connection limit 50;
 alter role {ODOO_ROLE} connection limit 60;
@@ -50,7 +57,22 @@ create table heartbeat (ts timestamptz);
 insert into heartbeat values (now());
 grant select (ts) on heartbeat to quaywatch;
 """
+_DOOMED = """
+alter system set max_slot_wal_keep_size = '1GB';
+select pg_reload_conf();
+select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = 'doomed';
+select pg_create_physical_replication_slot('doomed', true);
+"""
 _CAPTURE = "select pg_create_logical_replication_slot('capture', 'pgoutput')"
+_UNREAD = """
+select pg_create_physical_replication_slot('unread', true)
+ where not exists (select from pg_replication_slots where slot_name = 'unread');
+"""
+_PUBLISHED = f"drop publication if exists {PUBLICATION}; create publication {PUBLICATION};"
+_FEED = """
+select pg_create_logical_replication_slot('feed', 'pgoutput')
+ where not exists (select from pg_replication_slots where slot_name = 'feed');
+"""
 _FORGOTTEN = "begin; update orders set state = 3 where id = 3; prepare transaction 'forgotten'"
 _END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'acme'"
 _WRITTEN = "select pg_logical_emit_message(false, '', 'x'); select pg_switch_wal();"
@@ -80,6 +102,15 @@ _SINCE = {
     "postgresql.checkpoint.done": 18,
     "postgresql.checksum.failures": 18,  # from which on clusters have checksums unless told otherwise
 }
+_STREAMING = ("postgresql.replication.standbys", "streaming")
+_LOGICAL = ("postgresql.replication.consumers", "logical")
+_OF_A_PRIMARY = {
+    "postgresql.wal.generated",
+    "postgresql.archiver.backlog",
+    "postgresql.index.invalid",
+    "postgresql.table.rows.dead",
+    "postgresql.table.vacuum.age",
+}
 _OF_A_STANDBY = {
     "postgresql.recovery.conflicts",
     "postgresql.replication.receiver.connected",
@@ -87,12 +118,14 @@ _OF_A_STANDBY = {
     "postgresql.replication.replay.backlog",
     "postgresql.replication.replay.paused",
 }
+_OF_A_NEW_STANDBY = ("postgresql.restartpoint.count", "postgresql.replication.slot.inactive.age")
 # What needs a standby that follows, an expectation, a success of the archiver, or a standby that is cut off.
 _NOT_HERE = {
     "postgresql.replication.standbys.expected",
     "postgresql.replication.standby.lag",
     "postgresql.replication.standby.delay",
     "postgresql.replication.standby.reply.age",
+    "postgresql.replication.standby.sync_state",
     "postgresql.replication.replay.age",
     "postgresql.archiver.last_archived.age",
 }
@@ -123,7 +156,7 @@ def servers(services: Services) -> Callable[[int], Postgres]:
 def _start(services: Services, major: int) -> Postgres:
     server = postgres_versions.start(services, major, _FIXED)
     sql(server, _SETTINGS)
-    sql(server, _CLUSTER + _HEARTBEAT)
+    sql(server, _CLEARED + _CLUSTER + _HEARTBEAT)
     sql(server, _CAPTURE, "acme")
     sql(server, _OWN + _TABLES, "acme")
     sql(server, "vacuum analyze bulk", "acme")
@@ -177,17 +210,36 @@ async def test_a_busy_primary_shows_everything_on_every_version(
     sql(server, "alter system set archive_command = 'true'; select pg_reload_conf()")
 
 
+@pytest.mark.parametrize("major", _WITH_STANDBY)
 async def test_a_standby_answers_everything(
-    services: Services, servers: Callable[[int], Postgres], connect: Connect, read: Read
+    major: int, services: Services, servers: Callable[[int], Postgres], connect: Connect, read: Read
 ) -> None:
-    """What only a standby has is there; what only a primary has is absent, not 0."""
-    primary = servers(_WITH_STANDBY)
-    standby = postgres_versions.start_standby(services, _WITH_STANDBY, primary)
+    """What only a standby has is there, as far as its version has it; what only a primary has is absent, not 0."""
+    standby = postgres_versions.start_standby(services, major, servers(major))
+    sql(standby, _UNREAD)
     found = await _everything(await connect(standby), read)
     assert found["postgresql.recovery",] == 1
     assert _names(found) >= _OF_A_STANDBY
-    assert ("postgresql.wal.generated",) not in found
-    assert "postgresql.archiver.backlog" not in _names(found)
+    assert {name: name in _names(found) for name in _OF_A_NEW_STANDBY} == {
+        name: major >= _SINCE[name] for name in _OF_A_NEW_STANDBY
+    }
+    assert not _names(found) & _OF_A_PRIMARY
+
+
+@pytest.mark.parametrize("major", _WITH_STANDBY)
+async def test_a_subscriber_is_no_standby(
+    major: int, services: Services, servers: Callable[[int], Postgres], connect: Connect, read: Read, eventually: Read
+) -> None:
+    """Row 4: with one standby and one reader of a logical slot, one standby streams; that one goes, and none does."""
+    primary = servers(major)
+    postgres_versions.start_standby(services, major, primary)
+    sql(primary, _PUBLISHED + _FEED, "acme")
+    reading = partial(read, postgres_replication.EXPORTER, await connect(primary))
+    with subscribing(primary, "acme", "feed"):
+        await eventually(reading, lambda found: (found[_STREAMING], found[_LOGICAL]) == (1, 1))
+        services.stop(f"standby-{major}")
+        await eventually(reading, lambda found: (found[_STREAMING], found[_LOGICAL]) == (0, 1))
+    services.resume(f"standby-{major}")
 
 
 @pytest.mark.parametrize("major", postgres_versions.MAJORS)
@@ -255,7 +307,7 @@ async def test_a_slot_that_nobody_reads_keeps_the_log_until_it_is_lost(
     """
     server, began = servers(major), time.monotonic()
     cluster = await connect(server)
-    sql(server, "select pg_create_physical_replication_slot('doomed', true)")
+    sql(server, _DOOMED)
     sql(server, _WRITTEN * 3)
     found = await read(postgres_replication.EXPORTER, cluster)
     assert _slot(found, "active") == 0

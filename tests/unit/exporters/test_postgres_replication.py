@@ -16,7 +16,7 @@ Make = Callable[..., Postgres]
 
 _NOW = 1_000_000.0
 _LAG, _DELAY = "postgresql.replication.standby.lag", "postgresql.replication.standby.delay"
-_OTHERS, _SYNC_STATE = "postgresql.replication.receivers.other", "postgresql.replication.standby.sync_state"
+_CONSUMERS, _SYNC_STATE = "postgresql.replication.consumers", "postgresql.replication.standby.sync_state"
 _AGE = ("postgresql.replication.replay.age",)
 
 
@@ -94,7 +94,7 @@ async def test_what_replays_nothing_is_no_standby(postgres: Make, read: Read) ->
     assert {key: value for key, value in found.items() if key[0] == "postgresql.replication.standbys"} == {
         ("postgresql.replication.standbys", "streaming"): 0
     }
-    assert [found[_OTHERS, kind] for kind in ("backup", "log", "logical")] == [1, 1, 1]
+    assert [found[_CONSUMERS, kind] for kind in ("backup", "log", "logical")] == [1, 1, 1]
     assert not [key for key in found if key[1:2] == ("pg_basebackup",)]
     assert found[_LAG, "warehouse_feed", "replay"] == 700.0
     assert found[_LAG, "pg_receivewal", "flush"] == 0.0
