@@ -15,6 +15,7 @@ from quaywatch.errors import InternalError, TargetError
 
 from .checks import Report, examine
 from .discovering import Look, look
+from .loop import run
 from .roles import role_script, wanted
 from .session import chosen, settings_of
 from .terminal import Cell, Console
@@ -34,9 +35,9 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     """
     settings = settings_of(arguments.config, environ)
     if arguments.sql:
-        return asyncio.run(_print_sql(settings, chosen(settings, arguments), console))
-    pods = asyncio.run(look(settings))
-    reports = asyncio.run(_reports(pods.settings, chosen(pods.settings, arguments)))
+        return run(_print_sql(settings, chosen(settings, arguments), console))
+    pods = run(look(settings))
+    reports = run(_reports(pods.settings, chosen(pods.settings, arguments)))
     _print(reports, console)
     _print_pods(pods, console)
     if arguments.debug:

@@ -20,9 +20,7 @@ T = TypeVar("T")
 LOOK_UPS_AT_MOST: Final = 100
 """Names that are looked up at the same time; whoever asks for one more waits, within his own deadline."""
 
-Addresses = list[
-    tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
-]
+Addresses = list[Any]
 """What ``getaddrinfo`` gives."""
 Question = tuple[bytes | str | None, bytes | str | int | None, int, int, int, int]
 """What it takes: host, port, family, type, protocol and flags."""
@@ -82,6 +80,7 @@ class LookUps:
         answer = self._asked.get(question)
         if answer is None:
             answer = self._asked[question] = self._loop.create_future()
+            answer.add_done_callback(asyncio.Future.exception)  # that nobody waits any more is no defect
             self._waiting.append(question)
             self._begin()
         return await asyncio.shield(answer)

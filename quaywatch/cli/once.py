@@ -21,6 +21,7 @@ from quaywatch.runtime.view import Everything
 from quaywatch.runtime.watch import PING_WITHIN
 
 from .discovering import look
+from .loop import run
 from .session import chosen, settings_of
 from .terminal import Cell, Console
 
@@ -32,11 +33,11 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
         ConfigError: when the configuration is wrong, or an exporter that is asked for runs nowhere.
     """
     configure_logging("warning", "console", console.err)
-    settings = asyncio.run(look(settings_of(arguments.config, environ))).settings
+    settings = run(look(settings_of(arguments.config, environ))).settings
     targets = chosen(settings, arguments)
     _refuse_idle(targets, arguments.exporter)
     cycle = Cycle(settings)
-    asyncio.run(cycle.run([_only(watched, arguments.exporter) for watched in targets]))
+    run(cycle.run([_only(watched, arguments.exporter) for watched in targets]))
     cycle.show(arguments.format, console)
     return 0 if cycle.all_up else 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,6 +23,7 @@ from quaywatch.runtime.probing import RunRecord, run_probe
 
 from .browsing import plan_browser
 from .flows import FlowOnTarget, flows_of
+from .loop import run
 from .plan import plan_evidence
 from .session import settings_of
 from .terminal import Console
@@ -58,7 +58,7 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     if len(flows) > 1:
         names = ", ".join(flow.watched.target.name for flow in flows)
         raise ConfigError(f"{arguments.flow} runs on several targets", remedy=f"choose one with --target: {names}")
-    record = asyncio.run(_run(flows[0], settings, console, browser, told=not arguments.json))
+    record = run(_run(flows[0], settings, console, browser, told=not arguments.json))
     if arguments.json:
         console.json(asdict(record))
     else:
@@ -111,8 +111,8 @@ class _Narrated:
     def mark(self) -> str:
         return self._transaction.mark
 
-    def step(self, name: str) -> AbstractAsyncContextManager[None]:
-        return self._told(name, self._transaction.step(name))
+    def step(self, name: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
+        return self._told(name, self._transaction.step(name, waits=waits))
 
     def undo(self, name: str, action: Callable[[], Awaitable[None]]) -> None:
         async def told_action() -> None:

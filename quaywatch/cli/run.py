@@ -19,6 +19,7 @@ from quaywatch.errors import ConfigError, InternalError
 from quaywatch.runtime.process import settle_memory
 
 from .frame import Frame
+from .loop import run
 from .session import settings_of
 from .terminal import Console
 
@@ -36,7 +37,7 @@ def execute(arguments: Namespace, _console: Console, environ: Mapping[str, str])
     Raises:
         ConfigError: when the configuration is wrong at the start.
     """
-    asyncio.run(_serve(arguments.config, environ))
+    run(serve(arguments.config, environ))
     return 0
 
 
@@ -88,7 +89,12 @@ class Signals:
         last.start()
 
 
-async def _serve(path: Path, environ: Mapping[str, str]) -> None:
+async def serve(path: Path, environ: Mapping[str, str]) -> None:
+    """Run the agent that a configuration file describes until a signal ends it.
+
+    Raises:
+        ConfigError: when the configuration is wrong at the start.
+    """
     signals = Signals(asyncio.get_running_loop())
     settings = settings_of(path, environ)
     running = Running(Frame(settings, environ), environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.errors import ConfigError, TargetError
 from quaywatch.secret import Secret
 
+from .loop import run
 from .session import settings_of
 from .setup_key import KeyFile
 from .terminal import Console
@@ -46,7 +46,7 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     if arguments.api_key_file and len(tables) > 1:
         raise ConfigError("a key is of one Odoo", remedy="choose one with --target")
     password = _password(arguments, environ)
-    states = asyncio.run(_all(settings, tables, arguments, password, console))
+    states = run(_all(settings, tables, arguments, password, console))
     _tell_end(states, console, apply=arguments.apply)
     return TargetError.exit_code if State.BY_HAND in states or (arguments.apply and State.MISSING in states) else 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from quaywatch.runtime.instruments import Instruments
 from quaywatch.runtime.probing import sweep_probe
 
 from .flows import FlowOnTarget, flows_of
+from .loop import run
 from .session import settings_of
 from .terminal import Cell, Console
 
@@ -30,7 +30,7 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     settings = settings_of(arguments.config, environ)
     configure_logging("warning", "console", console.err)
     flows = flows_of(settings, arguments)
-    results = asyncio.run(_sweep(flows, settings, dry_run=arguments.dry_run))
+    results = run(_sweep(flows, settings, dry_run=arguments.dry_run))
     if arguments.json:
         console.json([_record(flow, swept) for flow, swept in zip(flows, results, strict=True)])
     else:

@@ -20,6 +20,7 @@ from alerts.alertmanager.trial import Difference, TrialError, play
 from quaywatch.config import faulty_record, load_record
 from quaywatch.errors import ConfigError
 
+from .loop import run
 from .terminal import Console
 
 _PROGRAMS: Final = ("alertmanager", "prometheus-alertmanager")
@@ -40,7 +41,7 @@ def execute(arguments: Namespace, console: Console, environ: Mapping[str, str]) 
     played = [(path, title) for path, cases in files.items() for title in cases.cases]
     try:
         with _terminated_as_interrupted():
-            results = asyncio.run(_play(program, configuration, list(files.values()), arguments.speed))
+            results = run(_play(program, configuration, list(files.values()), arguments.speed))
     except TrialError as error:
         raise ConfigError(f"{arguments.file}: {error}") from error
     for (path, title), differences in zip(played, results, strict=True):

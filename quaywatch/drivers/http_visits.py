@@ -20,6 +20,8 @@ from yarl import URL
 from quaywatch.contract import Phase, Trouble, Visit
 from quaywatch.errors import ConfigError
 
+from .deadline import deadline
+
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _CHUNK: Final = 64 * 1024
 _SCHEMES: Final = frozenset({"http", "https"})
@@ -53,13 +55,16 @@ async def visit(url: str, how: Visiting) -> Visit:
 
     Raises:
         ConfigError: when the file of authorities cannot be read.
+        DeadlineError: when reading it took all the time.
     """
     watch = _Watch()
-    # Reading the authorities takes longer than many a visit, and is no part of it.
-    tls = await asyncio.to_thread(_tls, how.ca_file, watch)
+    end = time.monotonic() + how.within
+    # Reading the authorities takes longer than many a visit, and is no part of what is measured.
+    async with deadline(how.within, "reading the authorities that are trusted"):
+        tls = await asyncio.to_thread(_tls, how.ca_file, watch)
     began = time.monotonic()
     try:
-        async with asyncio.timeout(how.within):
+        async with asyncio.timeout(end - began):
             await _go(URL(url), how, tls, watch)
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         watch.trouble = _trouble(error, watch)
