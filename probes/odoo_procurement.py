@@ -1,16 +1,16 @@
 """What an order of a product makes Odoo bring in: purchases, productions and transfers that no cancelling takes back.
 
 Odoo looks for a rule by which goods get to the customer: among the product's routes, its category's, the warehouses'.
-Such a rule takes them from stock, or orders them from the place before, where the same begins again, or has them bought
-or made. Here every rule that it might find is followed, whichever it would choose. Beside that a reordering rule brings
-goods in as soon as an order makes their forecast fall below a minimum.
+Such a rule takes them from stock, or orders them from the place before, where the same begins again, until they are
+bought, made or sent for. Here every rule that it might find is followed, whichever it would choose. Beside that a
+reordering rule brings goods in as soon as an order makes their forecast fall below a minimum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from quaywatch.contract import Odoo, Row
 
@@ -20,6 +20,7 @@ from .odoo_names import RULE_LEADS_TO, certainly_called
 PRODUCT: Final = "product.product"
 WAREHOUSE: Final = "stock.warehouse"
 ROUTING: Final = "stock.rule"
+PLACE: Final = "stock.location"
 ORDERPOINT: Final = "stock.warehouse.orderpoint"
 _OWN: Final = "route_ids"
 _OF_CATEGORY: Final = "route_from_categ_ids"
@@ -73,27 +74,33 @@ class _Search:
     found: dict[int, Risk] = field(default_factory=dict)
     _visited: set[int] = field(default_factory=set)
 
-    async def follow(self, place: int, ordered_by: Row | None = None) -> None:
-        """All by which goods may get to a place: a rule that orders them there wants to know."""
+    async def follow(self, place: int, ordering: Row | None = None) -> None:
+        """All by which goods may get to a place; ``ordering`` is the rule that wants them there, if one does."""
         self._visited.add(place)
         rules = await self._leading_to(place)
+        stocks = await self._stocks(rules)
         for rule in rules:
+            source = rule["location_src_id"] or (0, "")
             if rule["action"] not in _MOVING:
-                self._tell(rule, f"has goods bought or made ({rule['action']})")
-            elif rule["procure_method"] != _FROM_STOCK and rule["location_src_id"]:
-                await self._before(rule)
-        if ordered_by and not rules:
-            self._tell(ordered_by, "orders goods that nothing brings in")
+                self._tell(ordering or rule, f"has goods bought or made ({rule['action']})")
+            elif source[0] not in stocks:
+                self._tell(ordering or rule, f"sends for goods from {source[1]!r}")
+            elif rule["procure_method"] != _FROM_STOCK and source[0] not in self._visited:
+                await self.follow(source[0], rule)
+        if ordering and not rules:
+            self._tell(ordering, "orders goods that nothing brings in")
 
-    async def _before(self, rule: Row) -> None:
-        place = rule["location_src_id"][0]
-        if place not in self._visited:
-            await self.follow(place, rule)
-
-    async def _leading_to(self, place: int) -> Any:
+    async def _leading_to(self, place: int) -> list[Row]:
         domain = [("route_id", "in", self.routes), ("action", "!=", "push"), (self.leads_to, "parent_of", [place])]
         fields = ["action", "procure_method", "location_src_id", "route_id"]
-        return await self.odoo.call(ROUTING, "search_read", domain, fields=fields)
+        rules: list[Row] = await self.odoo.call(ROUTING, "search_read", domain, fields=fields)
+        return rules
+
+    async def _stocks(self, rules: list[Row]) -> set[int]:
+        """The places that rules take goods from which lie there, and do not come from outside."""
+        sources = [rule["location_src_id"][0] for rule in rules if rule["location_src_id"]]
+        domain = [("id", "in", sources), ("usage", "in", ["internal", "transit"])]
+        return {row["id"] for row in await self.odoo.call(PLACE, "search_read", domain, fields=["usage"])}
 
     def _tell(self, rule: Row, what: str) -> None:
         number, name = rule["route_id"]

@@ -194,19 +194,20 @@ def product(server: Odoo) -> int:
     return admin.ensure("product.product", {"default_code": "RISK-PRODUCT"}, values)
 
 
-def make_route(server: Odoo, *rules: dict[str, Any], **values: Any) -> int:
-    """A route with rules that take goods from the first warehouse to customers; its id."""
+def routes(server: Odoo) -> str:
+    """The model of routes."""
+    return "stock.location.route" if server.database == "odoo14" else "stock.route"
+
+
+def make_route(server: Odoo, procure_method: str) -> int:
+    """A route with one rule, which moves goods from the first warehouse to customers; its id."""
     admin = server.admin()
-    model = "stock.route" if "group_ids" in admin.fields("res.users") else "stock.location.route"
-    made: int = admin.call(model, "create", {"name": "Risk", "product_selectable": True, **values})
+    made: int = admin.call(routes(server), "create", {"name": "Risk", "product_categ_selectable": True})
     warehouse = admin.call("stock.warehouse", "search_read", [], fields=["out_type_id", "lot_stock_id"], limit=1)[0]
-    customers = admin.reference("stock.stock_location_customers")
+    rule = {"name": "Risk", "route_id": made, "action": "pull", "procure_method": procure_method}
+    rule |= {"location_src_id": warehouse["lot_stock_id"][0], "picking_type_id": warehouse["out_type_id"][0]}
     leads_to = RULE_LEADS_TO.among(admin.fields("stock.rule")) or ""
-    usual = {"name": "Risk", "route_id": made, "action": "pull", "procure_method": "make_to_order"}
-    usual |= {"location_src_id": warehouse["lot_stock_id"][0], leads_to: customers}
-    usual |= {"picking_type_id": warehouse["out_type_id"][0]}
-    for rule in rules:
-        admin.call("stock.rule", "create", {**usual, **rule})
+    admin.call("stock.rule", "create", rule | {leads_to: admin.reference("stock.stock_location_customers")})
     return made
 
 
@@ -216,7 +217,7 @@ async def test_a_route_that_does_not_take_from_stock_stops_the_flow(
 ) -> None:
     """On the product or its category; the run is invalid and has made nothing. One that takes from stock is none."""
     admin, ordering = server.admin(), replace(orders, product=product)
-    route = make_route(server, {})
+    route = make_route(server, "make_to_order")
     assert (await look(driver, ordering)).risks == ()
     admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [route])]})
     record = await run_once(driver, server, ordering, installation=INSTALLATION)
@@ -230,7 +231,7 @@ async def test_a_route_that_does_not_take_from_stock_stops_the_flow(
     admin.call("product.product", "write", [product], {"categ_id": category})
     assert [risk.name for risk in (await look(driver, ordering)).risks] == [f"route:{route}"]
     admin.call("product.product", "write", [product], {"categ_id": before and before[0]})
-    from_stock = make_route(server, {"procure_method": "make_to_stock"})
+    from_stock = make_route(server, "make_to_stock")
     admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [from_stock])]})
     assert (await look(driver, ordering)).risks == ()
     admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [])]})
@@ -243,8 +244,7 @@ async def test_odoos_own_route_to_order_is_a_risk(
     """As an administrator uses it: the route that comes with Odoo, archived until somebody wants it."""
     admin = server.admin()
     route = admin.reference("stock.route_warehouse0_mto")
-    model = "stock.route" if "group_ids" in admin.fields("res.users") else "stock.location.route"
-    admin.call(model, "write", [route], {"active": True})
+    admin.call(routes(server), "action_unarchive", [route])
     admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [route])]})
     try:
         risks = (await look(driver, replace(orders, product=product))).risks
@@ -252,7 +252,7 @@ async def test_odoos_own_route_to_order_is_a_risk(
         assert (await look(driver, orders)).risks == ()
     finally:
         admin.call("product.product", "write", [product], {"route_ids": [(6, 0, [])]})
-        admin.call(model, "write", [route], {"active": False})
+        admin.call(routes(server), "action_archive", [route])
 
 
 @BOTH

@@ -8,13 +8,13 @@ import pytest
 
 from probes import order_create
 from probes.odoo_hazards import RULE
-from probes.odoo_procurement import ORDERPOINT, PRODUCT, ROUTING, WAREHOUSE
+from probes.odoo_procurement import ORDERPOINT, PLACE, PRODUCT, ROUTING, WAREHOUSE
 from probes.odoo_risks import Look, look
 from tests.unit.probes.fake_odoo import PARCEL, PARTNER, Database, FakeOdoo
 
 ORDERS = order_create.Options(partner=PARTNER, product=PARCEL)
 CUSTOMERS, SHELVES, GATE, VENDORS = 5, 8, 9, 4
-DELIVERY, TO_ORDER, BUY, DROPSHIP, MAKE, TWO_STEPS = 1, 2, 3, 4, 5, 6
+DELIVERY, TO_ORDER, BUY, DROPSHIP, MAKE, TWO_STEPS, RECEIPT = range(1, 8)
 
 Rule = tuple[int, str, str, int | bool, int]
 """Route, action, procurement method, source, destination."""
@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     (MAKE, "manufacture", "make_to_order", False, SHELVES),
     (TWO_STEPS, "pull", "make_to_order", GATE, CUSTOMERS),
     (TWO_STEPS, "pull", "make_to_stock", SHELVES, GATE),
+    (RECEIPT, "pull", "make_to_stock", VENDORS, SHELVES),
     (TWO_STEPS, "push", "make_to_order", CUSTOMERS, VENDORS),
 )
 
@@ -41,6 +42,8 @@ def with_routes(
     database.tables[PRODUCT][PARCEL] |= routes
     database.tables["res.partner"][PARTNER]["property_stock_customer"] = CUSTOMERS
     database.tables |= {RULE: {}, WAREHOUSE: {1: {"route_ids": list(of_warehouse)}}, ORDERPOINT: {}}
+    usages = {CUSTOMERS: "customer", SHELVES: "internal", GATE: "internal", VENDORS: "supplier"}
+    database.tables[PLACE] = {place: {"usage": usage} for place, usage in usages.items()}
     keys = ("route_id", "action", "procure_method", "location_src_id", "location_dest_id")
     database.tables[ROUTING] = {at: dict(zip(keys, rule, strict=True)) for at, rule in enumerate(RULES, 1)}
     return database
@@ -56,19 +59,21 @@ async def names(database: Database) -> list[str]:
     [
         ({}, []),
         ({"own": (BUY, MAKE)}, []),
-        ({"own": (TO_ORDER, BUY)}, [f"route:{BUY}"]),
-        ({"own": (TO_ORDER,), "of_warehouse": (DELIVERY, BUY)}, [f"route:{BUY}"]),
-        ({"own": (MAKE,), "of_category": (TO_ORDER,)}, [f"route:{MAKE}"]),
-        ({"of_warehouse": (DELIVERY, TO_ORDER, BUY)}, [f"route:{BUY}"]),
+        ({"own": (TO_ORDER, BUY)}, [f"route:{TO_ORDER}"]),
+        ({"own": (TO_ORDER,), "of_warehouse": (DELIVERY, BUY)}, [f"route:{TO_ORDER}"]),
+        ({"own": (TO_ORDER,), "of_warehouse": (DELIVERY, RECEIPT)}, [f"route:{TO_ORDER}"]),
+        ({"own": (MAKE,), "of_category": (TO_ORDER,)}, [f"route:{TO_ORDER}"]),
+        ({"of_warehouse": (DELIVERY, TO_ORDER, BUY)}, [f"route:{TO_ORDER}"]),
         ({"own": (DROPSHIP,)}, [f"route:{DROPSHIP}"]),
         ({"own": (TO_ORDER,)}, [f"route:{TO_ORDER}"]),
-        ({"of_warehouse": (TWO_STEPS, BUY)}, []),
+        ({"of_warehouse": (TWO_STEPS, BUY, RECEIPT)}, []),
     ],
     ids=[
         "stock",
         "buy to stock",
         "to order",
         "of warehouse",
+        "receipt",
         "of category",
         "all",
         "dropship",
@@ -77,7 +82,7 @@ async def names(database: Database) -> list[str]:
     ],
 )
 async def test_what_is_not_taken_from_stock_is_a_risk(routes: dict[str, tuple[int, ...]], risks: list[str]) -> None:
-    """Of a route to order the one that buys or makes is named; buying for the stock alone concerns no order."""
+    """The route is named that does not take from stock; buying for the stock alone concerns no order."""
     assert await names(with_routes(**routes)) == risks
 
 
@@ -107,10 +112,10 @@ async def test_a_service_that_becomes_more_than_an_order_is_a_risk() -> None:
 
 
 async def test_a_look_is_cheap() -> None:
-    """Automation rules, product, warehouses, customer, one rule of a route, reordering rules: a question each."""
+    """Automation rules, product, warehouses, customer, rules of routes, places, reordering rules: a question each."""
     database = with_routes()
     await names(database)
-    assert len(database.calls) == 6
+    assert len(database.calls) == 7
 
 
 async def test_a_product_that_is_not_there_is_for_the_flow_to_tell() -> None:
