@@ -128,7 +128,10 @@ async def test_the_targets_own_headers_go_with_every_request(tmp_path: Path) -> 
 
 
 async def test_tls_is_verified(tmp_path: Path) -> None:
-    """A certificate is taken when its authority is named, and refused otherwise."""
+    """A certificate is taken when its authority is named, and refused otherwise.
+
+    An authority that takes another's place in the file counts from the next request on.
+    """
     authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -136,7 +139,14 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
     url = f"https://127.0.0.1:{port}"
     with pytest.raises(ConnectError, match="certificate is not trusted"):
         await pinged(HttpAddress(url=url))
-    await pinged(HttpAddress(url=url, ca_file=str(tmp_path / "ca.pem")))
+    driver = HttpServer(HttpAddress(url=url, ca_file=str(tmp_path / "ca.pem")))
+    await driver.ping()
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    with pytest.raises(ConnectError, match="certificate is not trusted"):
+        await driver.ping()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    await driver.ping()
+    await driver.close()
     await runner.cleanup()
 
 
@@ -156,7 +166,7 @@ async def test_a_url_that_is_none_is_said(url: str) -> None:
 async def test_an_unknown_name_is_said() -> None:
     """A name that cannot resolve is told from a server that is down."""
     with pytest.raises(ConnectError, match="name is unknown"):
-        await pinged(HttpAddress(url="http://nowhere.invalid"))
+        await pinged(HttpAddress(url="http://nowhere.invalid", answer_within=30.0))
 
 
 async def pinged(address: HttpAddress) -> None:

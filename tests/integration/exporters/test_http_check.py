@@ -22,7 +22,9 @@ Reading = dict[tuple[str, ...], Any]
 Read = Callable[..., Awaitable[Reading]]
 Check = Callable[..., Awaitable[Reading]]
 
-PAUSE = 0.2
+PAUSE = 0.4
+PATIENCE = 30.0
+"""Seconds for an answer where a test does not wait for the end of them; a resolver may take as long for a name."""
 
 
 class Site:
@@ -45,6 +47,9 @@ class Site:
             case ["slow"]:
                 await asyncio.sleep(PAUSE)
                 return web.Response(text="at last")
+            case ["silent"]:
+                while request.transport is not None:  # until nobody waits any more
+                    await asyncio.sleep(0.02)
             case ["trickle"]:
                 return await trickle(request, "2")
             case ["cut"]:
@@ -90,7 +95,7 @@ def check(read: Read) -> Check:
     """One reading of a url with these options."""
 
     async def once(url: str, address: dict[str, Any] | None = None, **options: Any) -> Reading:
-        driver = HttpServer(HttpAddress(url=url, **{"answer_within": 1.0, **(address or {})}))
+        driver = HttpServer(HttpAddress(url=url, **{"answer_within": PATIENCE, **(address or {})}))
         found = await read(EXPORTER, driver, Options(**options))
         await driver.close()
         return found
@@ -121,7 +126,7 @@ async def test_an_answer_as_expected(site: Site, check: Check) -> None:
     assert found["quaywatch.http.version",] == 1.1
     assert found["quaywatch.http.body.size",] == 0
     assert list(phases(found)) == ["dns", "connect", "processing", "transfer"]
-    assert sum(phases(found).values()) <= found["quaywatch.http.duration",] < 1
+    assert sum(phases(found).values()) <= found["quaywatch.http.duration",] < PATIENCE
 
 
 async def test_an_address_takes_no_looking_up(site: Site, check: Check) -> None:
@@ -160,17 +165,17 @@ async def test_expectations(path: str, options: dict[str, Any], reasons: list[st
 async def test_time_goes_where_it_goes(site: Site, check: Check) -> None:
     """A slow server is slow in processing, a slow line in transfer."""
     slow, trickling = await check(site.base, path="/slow"), await check(site.base, path="/trickle")
-    assert phases(slow)["processing"] > PAUSE > phases(slow)["transfer"]
-    assert phases(trickling)["transfer"] > PAUSE > phases(trickling)["processing"]
+    assert phases(slow)["processing"] > PAUSE / 2 > phases(slow)["transfer"]
+    assert phases(trickling)["transfer"] > PAUSE / 2 > phases(trickling)["processing"]
 
 
 async def test_a_timeout_ends_in_time_and_keeps_what_was_measured(site: Site, check: Check) -> None:
     """The connection was made; the phase in which it hung is absent, and there is no status."""
-    found = await check(site.base, {"answer_within": PAUSE / 2}, path="/slow")
+    found = await check(site.base, {"answer_within": 1.5}, path="/silent")
     assert why(found) == ["timeout"]
     assert list(phases(found)) == ["dns", "connect"]
     assert ("quaywatch.http.status",) not in found
-    assert PAUSE / 2 <= found["quaywatch.http.duration",] < PAUSE * 3
+    assert 0.5 < found["quaywatch.http.duration",] < PATIENCE / 2
 
 
 @pytest.mark.parametrize(
@@ -212,10 +217,10 @@ async def test_a_black_hole_before_the_handshake(check: Check) -> None:
         writer.transport.abort()
 
     async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
-        found = await check(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", {"answer_within": PAUSE})
+        found = await check(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", {"answer_within": 1.5})
     assert why(found) == ["timeout"]
     assert list(phases(found)) == ["connect"]
-    assert found["quaywatch.http.duration",] < PAUSE * 4
+    assert 0.5 < found["quaywatch.http.duration",] < PATIENCE / 2
 
 
 async def test_tls_is_a_phase_and_trust_is_asked_for(check: Check, tmp_path: Path) -> None:
@@ -229,7 +234,7 @@ async def test_tls_is_a_phase_and_trust_is_asked_for(check: Check, tmp_path: Pat
         stranger = await check(secure.base, path="/status/200")
     assert why(trusting) == []
     assert list(phases(trusting)) == ["dns", "connect", "tls", "processing", "transfer"]
-    assert phases(trusting)["tls"] > phases(trusting)["connect"] > 0
+    assert min(phases(trusting).values()) > 0
     assert why(stranger) == ["tls"]
     assert list(phases(stranger)) == ["dns", "connect"]
 
