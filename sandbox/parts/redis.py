@@ -81,7 +81,7 @@ def info(server: Redis, section: str) -> dict[str, str]:
 @contextmanager
 def _asked(server: Redis, words: tuple[str, ...]) -> Iterator[BufferedRWPair]:
     """The answer to one command, to be read on."""
-    with socket.create_connection((server.host, server.port), timeout=10) as line, line.makefile("rwb") as wire:
+    with socket.create_connection((server.host, server.port), timeout=60) as line, line.makefile("rwb") as wire:
         wire.write(_encoded(("AUTH", server.password)) + _encoded(words))
         wire.flush()
         wire.readline()

@@ -77,14 +77,24 @@ def start_replica(services: Services, flavour: str, primary: Redis) -> Redis:
 
 
 def start_sentinel(services: Services, flavour: str, primary: Redis) -> Redis:
-    """Start a Sentinel that watches ``primary`` as `PRIMARY`, and is enough by itself to say that it is down."""
+    """Start a Sentinel that watches ``primary`` as `PRIMARY`, and is enough by itself to say that it is down.
+
+    It waits half a minute before it does, so that a busy machine is no outage, until `let_fail_over` is called.
+    """
     settings = {
         "requirepass": _PASSWORD,
         f"sentinel monitor {PRIMARY}": f"{primary.host} {primary.port} 1",
         f"sentinel auth-pass {PRIMARY}": primary.password,
-        f"sentinel down-after-milliseconds {PRIMARY}": "1000",
+        f"sentinel down-after-milliseconds {PRIMARY}": "30000",
+        # One that did not succeed is tried again after twice as long.
+        f"sentinel failover-timeout {PRIMARY}": "5000",
     }
     return _start(services, FLAVOURS[flavour], f"{flavour}-sentinel", settings, "--sentinel")
+
+
+def let_fail_over(sentinel: Redis) -> None:
+    """Let a Sentinel say within seconds that its primary is down, and have it replaced."""
+    command(sentinel, "SENTINEL", "SET", PRIMARY, "down-after-milliseconds", "1000")
 
 
 def start_cluster(services: Services, flavour: str) -> tuple[Redis, ...]:
@@ -98,6 +108,9 @@ def start_cluster(services: Services, flavour: str) -> tuple[Redis, ...]:
         start(services, flavour, f"{flavour}-node{number}", {**settings, "cluster-port": str(free_port())})
         for number in range(3)
     )
+    for node in nodes:  # what a creation that failed has left
+        command(node, "FLUSHALL")
+        command(node, "CLUSTER", "RESET", "HARD")
     addresses = [f"{node.host}:{node.port}" for node in nodes]
     run("redis-cli", "-a", _PASSWORD, "--no-auth-warning", "--cluster", "create", *addresses, "--cluster-yes")
     return nodes

@@ -67,9 +67,9 @@ def server(flavour: str, services: Services) -> Redis:
         "BGSAVE",
     ):
         assert not command(made, *words.split()).startswith("-"), words
-    assert until(lambda: info(made, "persistence")["rdb_last_bgsave_time_sec"] != "-1", within=10)
+    assert until(lambda: info(made, "persistence")["rdb_last_bgsave_time_sec"] != "-1", within=60)
     assert command(made, "CONFIG", "SET", "appendonly", "yes") == "+OK"
-    assert until(lambda: info(made, "persistence")["aof_last_rewrite_time_sec"] != "-1", within=10)
+    assert until(lambda: info(made, "persistence")["aof_last_rewrite_time_sec"] != "-1", within=60)
     return made
 
 
@@ -147,7 +147,7 @@ async def test_a_failed_snapshot_shows(server: Redis, flavour: str, services: Se
     home.chmod(0o500)
     try:
         assert command(server, "BGSAVE").startswith("+")
-        assert until(lambda: info(server, "persistence")["rdb_last_bgsave_status"] == "err", within=10)
+        assert until(lambda: info(server, "persistence")["rdb_last_bgsave_status"] == "err", within=60)
         async with connected(server) as driver:
             found = await read(REDIS_EXPORTERS["redis_persistence"], driver)
     finally:
