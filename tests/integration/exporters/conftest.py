@@ -54,6 +54,7 @@ def services() -> Iterator[Services]:
 def primary(services: Services) -> postgres.Postgres:
     """A fresh server; the database ``acme`` has a table of orders."""
     server = postgres.start(services, None, None)
+    postgres.sql(server, "drop database if exists acme with (force)")
     postgres.sql(server, "create database acme")
     postgres.sql(server, "create table orders as select id, 0 as state from generate_series(1, 9) id", "acme")
     postgres.sql(server, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
@@ -106,10 +107,10 @@ def read() -> Callable[..., Awaitable[Reading]]:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[Reading]]:
-    """Reads again until a reading is as expected; a failed test after 30 s shows the last one."""
+    """Reads again until a reading is as expected; a failed test after a minute shows the last one."""
 
     async def wait(reads: Callable[[], Awaitable[Reading]], expected: Callable[[Reading], bool]) -> Reading:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             reading = await reads()
             if expected(reading):

@@ -27,7 +27,7 @@ from quaywatch.contract import Per, TargetKind
 from quaywatch.errors import PermissionDeniedError
 from sandbox.parts import postgres
 from sandbox.parts.postgres import Postgres, session, sql
-from sandbox.process import Services
+from sandbox.process import Services, until
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Any]]]
 
@@ -37,6 +37,11 @@ create table orders as select id, 0 as state from generate_series(1, 200000) id;
 create index on orders (id);
 """
 
+_LOCKS_IN_TURN = (
+    "begin; select pg_advisory_lock({}); select pg_advisory_lock_shared(3); select pg_advisory_lock({}); rollback;"
+)
+"""One lock and then another, and between them whoever holds the third is waited for."""
+_GATE = "select count(*) from pg_locks where locktype = 'advisory' and objid = 3 and "
 _OURS = "select count(*) from pg_stat_activity where application_name = 'quaywatch'"
 _COMMITS = "postgresql.transaction.commits"
 
@@ -46,6 +51,7 @@ def server(services: Services) -> Postgres:
     """A primary that archives (to nowhere), allows prepared transactions, and has a tenant ``acme``."""
     primary = postgres.start_primary(services, postgres.PRIMARY, postgres.INSTALLED, _SETTINGS)
     sql(primary, "alter system set archive_command = 'false'; select pg_reload_conf()")
+    sql(primary, "drop database if exists acme with (force)")
     sql(primary, f"create database acme owner {postgres.ODOO_ROLE}")
     sql(primary, _ORDERS, "acme")
     sql(primary, f"alter table orders owner to {postgres.ODOO_ROLE}", "acme")
@@ -110,11 +116,12 @@ async def test_a_deadlock_counts_for_its_tenant(server: Postgres, connect: Any, 
     reading = partial(read, postgres_databases.EXPORTER, cluster)
     deadlocks = ("postgresql.deadlocks", "acme")
     before = await reading()
-    first = "begin; select pg_advisory_lock(1); select pg_sleep(0.3); select pg_advisory_lock(2);"
-    second = "begin; select pg_advisory_lock(2); select pg_sleep(0.3); select pg_advisory_lock(1);"
     with ExitStack() as stack:
-        for statements in (first, second):
-            stack.enter_context(session(server, statements + " rollback;", "acme", "odoo-7"))
+        with session(server, "begin; select pg_advisory_lock(3);", "acme", "gate"):
+            assert until(lambda: sql(server, f"{_GATE} granted") == "1", within=60)
+            for order in ((1, 2), (2, 1)):
+                stack.enter_context(session(server, _LOCKS_IN_TURN.format(*order), "acme", "odoo-7"))
+            assert until(lambda: sql(server, f"{_GATE} not granted") == "2", within=60)
         after = await eventually(reading, lambda found: found[deadlocks] > before[deadlocks])
     assert after["postgresql.transaction.rollbacks", "acme"] > before["postgresql.transaction.rollbacks", "acme"]
     assert ("postgresql.deadlocks", "template1") not in after
