@@ -32,6 +32,7 @@ class Site:
 
     def __init__(self) -> None:
         self.asked: list[web.Request] = []
+        self.over = asyncio.Event()
         self.base = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -48,8 +49,7 @@ class Site:
                 await asyncio.sleep(PAUSE)
                 return web.Response(text="at last")
             case ["silent"]:
-                while request.transport is not None:  # until nobody waits any more
-                    await asyncio.sleep(0.02)
+                await self.over.wait()
             case ["trickle"]:
                 return await trickle(request, "2")
             case ["cut"]:
@@ -80,6 +80,7 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     site.base = f"{'https' if tls else 'http'}://localhost:{runner.addresses[0][1]}"
     yield site
+    site.over.set()
     await runner.cleanup()
 
 
