@@ -34,7 +34,11 @@ PATIENT = SPEED / 4
 """How many times faster than in life; and what did not hold then, as messages were late on a busy machine."""
 AT_ONCE = 16
 PAGE = {"alertname": "TargetDown", "severity": "page", "service": "odoo", "team": "platform", "environment": "prod"}
-TARGETS = {name: {**PAGE, "target": name} for name in ("weekly", "once", "weekly-later", "once-later")}
+TARGETS = {
+    **{name: {**PAGE, "target": name} for name in ("weekly", "once", "weekly-later", "once-later")},
+    "staging": {**PAGE, "environment": "staging", "target": "erp"},
+    "silence": {**PAGE, "alertname": "AgentAbsent", "environment": "staging"},
+}
 
 Labels = Mapping[str, Mapping[str, str]]
 Play = tuple[Mapping[str, Any], Labels, Case]
@@ -89,7 +93,10 @@ async def all_played(program: Path, plays: Mapping[Title, Play], speed: float) -
 
 
 def around_now() -> str:
-    """A configuration with a weekly and a single window that are open now, and one of each that open in six hours."""
+    """A configuration with a weekly and a single window that are open now, and one of each that open in six hours.
+
+    In another environment everything is worked on.
+    """
     now = datetime.now(UTC)
     windows = [
         window
@@ -105,6 +112,7 @@ def around_now() -> str:
             ),
         )
     ]
+    windows.append(Window(name="all", environment="staging", begins=now - timedelta(hours=2)))
     return alertmanager.render(load_record(ROOM / "routing.yaml", Routing), Objectives(), windows=windows)
 
 
@@ -117,11 +125,11 @@ def hours(begins: datetime) -> Weekly:
 
 
 def by_clock() -> Case:
-    """All four targets page at once."""
+    """All targets page at once, and that no agent is heard, which no window mutes."""
     return Case(
         happens=(Event(fires=tuple(TARGETS)),),
-        told={"platform-pager": ("weekly-later", "once-later")},
-        muted={"weekly": ("prod: weekly",), "once": ("prod: once",)},
+        told={"platform-pager": ("weekly-later", "once-later", "silence")},
+        muted={"weekly": ("prod: weekly",), "once": ("prod: once",), "staging": ("staging: all",)},
         by_clock=True,
         until=60,
     )
