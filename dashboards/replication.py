@@ -109,16 +109,14 @@ def _standbys(levels: Levels) -> tuple[Panel, ...]:
         ),
         narrower(
             title="How many standbys stream?",
-            description="Those connected to each server, those expected where that is told, and what is no standby.",
+            description="Those connected to each server, those expected where that is told, and others that read its log:"
+            " subscribers, backups.",
             queries=(
                 Query(
                     f'sum by (target) (<postgresql.replication.standbys>{{{HERE}, state="streaming"}})', "{{target}}"
                 ),
                 Query(f"max by (target) (<postgresql.replication.standbys.expected>{{{HERE}}})", "{{target}} expected"),
-                Query(
-                    f"sum by (target, kind) (<postgresql.replication.consumers>{{{HERE}}}) > 0",
-                    "{{target}} {{kind}}",
-                ),
+                Query(f"sum by (target) (<postgresql.replication.consumers>{{{HERE}}})", "{{target}} others"),
             ),
         ),
         stat(
