@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -38,6 +37,7 @@ from quaywatch.drivers.odoo import OdooAddress, OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster, PostgresSession
 from quaywatch.drivers.redis import RedisAddress, RedisServer
 from quaywatch.drivers.s3 import ObjectPrefix
+from quaywatch.drivers.trust import Trust
 from quaywatch.runtime.evidence import PAGE_WITHIN, Surroundings
 from quaywatch.runtime.leases import (
     AlwaysHeld,
@@ -323,12 +323,8 @@ def _objects(table: BackupTable) -> ObjectPrefix:
     )
 
 
-def _tls(how: Literal["require", "verify"], ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
-    if how == "require":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _tls(how: Literal["require", "verify"], ca_file: str | None) -> Trust:
+    return Trust(ca_file, verified=how == "verify")
 
 
 _PARSERS: Final[Mapping[str, Parse]] = {"pgbackrest": parse_pgbackrest, "walg": parse_walg, "file": parse_plain}

@@ -7,7 +7,6 @@ URL says.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,13 +19,14 @@ from opentelemetry.propagate import inject
 
 from quaywatch import __version__
 from quaywatch.contract import Answer, Certificate, Visit
-from quaywatch.errors import ConfigError, ConnectError, ParseError, TargetError
+from quaywatch.errors import ConnectError, ParseError, TargetError
 from quaywatch.secret import Secret
 
 from .deadline import deadline
 from .http_visits import Visiting, visit
 from .network import connect_error, revealed
 from .tls import shown_certificate
+from .trust import Trust
 
 USER_AGENT: Final = f"Quaywatch/{__version__}"
 MAX_ANSWER: Final = 16 * 1024 * 1024
@@ -92,6 +92,7 @@ class HttpServer:
     def __init__(self, address: HttpAddress) -> None:
         self._address = address
         self._url = address.url.rstrip("/")
+        self._trust = Trust(address.ca_file)
         self._session: aiohttp.ClientSession | None = None
         self._ended = False
 
@@ -146,8 +147,7 @@ class HttpServer:
         Raises:
             TargetError: within ``answer_within`` seconds, when there is no handshake.
         """
-        trusted = _context(self._address.ca_file)
-        return await shown_certificate(host, port, trusted, self._address.answer_within)
+        return await shown_certificate(host, port, self._trust.context(), self._address.answer_within)
 
     async def visit(self, path: str, *, method: str = "GET", redirects: int = 0) -> Visit:
         """A visitor's request over a connection of its own; a failed one is a result.
@@ -157,6 +157,7 @@ class HttpServer:
         Raises:
             AuthError: when the file of a header cannot be read.
             ConfigError: when the file of authorities cannot.
+            DeadlineError: when reading them took all the time.
         """
         how = Visiting(
             method=method,
@@ -180,10 +181,13 @@ class HttpServer:
         session, url = self._opened(), self._url + path
         traced = {**self._headers(), **headers}
         inject(traced)
+        tls = True if self._address.ca_file is None else self._trust.context()
         with _http_errors(self._url):
             async with deadline(self._address.answer_within, f"{self._url}: {method} {path}"):
                 started = time.monotonic()
-                async with session.request(method, url, data=body, headers=traced, allow_redirects=False) as response:
+                async with session.request(
+                    method, url, data=body, headers=traced, allow_redirects=False, ssl=tls
+                ) as response:
                     content = await _read(response, self._url)
                     return HttpAnswer(response.status, content, time.monotonic() - started, response.content_type)
 
@@ -196,7 +200,7 @@ class HttpServer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # A kept connection that the server ends at the wrong moment would read as an outage.
-                connector=aiohttp.TCPConnector(ssl=_tls(self._address.ca_file), force_close=True),
+                connector=aiohttp.TCPConnector(force_close=True),
                 cookie_jar=aiohttp.CookieJar(unsafe=True) if self._address.cookies else aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT},
                 # The bound is ours: one deadline around each exchange.
@@ -224,17 +228,6 @@ async def _read(response: aiohttp.ClientResponse, where: str) -> bytes:
             response.close()
             raise ParseError(f"{where}: the answer is longer than {MAX_ANSWER} bytes")
     return bytes(content)
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext | bool:
-    return True if ca_file is None else _context(ca_file)
-
-
-def _context(ca_file: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise ConfigError(f"{ca_file}: no certificates can be read from it, a PEM file is allowed") from error
 
 
 @contextmanager

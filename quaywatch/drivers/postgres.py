@@ -7,7 +7,6 @@ session that missed a deadline, or whose caller was cancelled, is cut without a 
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +23,7 @@ from .deadline import deadline
 from .kept import Kept
 from .network import cut, revealed
 from .postgres_errors import postgres_errors
+from .trust import Trust
 
 _TAG: Final = "/* quaywatch */ "
 _NAME: Final = {"application_name": "quaywatch"}
@@ -67,7 +67,7 @@ class PostgresAddress:
     user: str = "quaywatch"
     password: Secret = _NO_PASSWORD
     database: str = "postgres"
-    ssl: ssl.SSLContext | Literal[False] | None = None
+    ssl: Trust | Literal[False] | None = None
     pooled: bool = False
     connect_within: float = 3.0
     answer_within: float = 5.0
@@ -130,10 +130,12 @@ class PostgresSession:
         """Connect and log in.
 
         Raises:
+            ConfigError: when the file of authorities cannot be read.
             TargetError: within ``connect_within`` seconds.
         """
         address = self._address
         password = revealed(address.password)
+        tls = address.ssl.context() if address.ssl else address.ssl
         with postgres_errors(address.where, role=address.user):
             async with deadline(address.connect_within, f"{address.where}: connecting"):
                 self._line = await asyncpg.connect(
@@ -142,7 +144,7 @@ class PostgresSession:
                     user=address.user,
                     password=password,
                     database=address.database,
-                    ssl="prefer" if address.ssl is None else address.ssl,
+                    ssl="prefer" if tls is None else tls,
                     # Unnamed statements are parsed twice; a pooler in transaction mode takes no others.
                     statement_cache_size=0 if address.pooled else _STATEMENTS_KEPT,
                     server_settings=address.settings,

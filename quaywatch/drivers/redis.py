@@ -6,7 +6,6 @@ Spoken in RESP2 and without retries: what an old server or a user with few right
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from quaywatch.secret import Secret
 from .deadline import deadline
 from .kept import Kept
 from .network import connect_error, cut, revealed
+from .trust import Trust
 
 _RESP2: Final = 2
 _COMMAND_DENIED: Final = re.compile(r"run the '([\w|-]+)' command")
@@ -56,7 +56,7 @@ class RedisAddress:
     password: Secret | None = None
     username: str = ""
     db: int = 0
-    ssl: ssl.SSLContext | None = None
+    ssl: Trust | None = None
     connect_within: float = 3.0
     answer_within: float = 5.0
 
@@ -86,7 +86,7 @@ class _Line(Connection):
         )
         # No CLIENT SETINFO: a user with few rights would fill the server's log of refusals.
         self.driver_info = None
-        self._tls = address.ssl
+        self._tls = address.ssl.context() if address.ssl else None
 
     def _connection_arguments(self) -> Mapping[str, Any]:
         return {**super()._connection_arguments(), "ssl": self._tls}

@@ -15,6 +15,7 @@ import psutil
 from playwright.async_api import Browser, BrowserContext, Error, Playwright, async_playwright
 
 from quaywatch.drivers.http import USER_AGENT
+from quaywatch.drivers.trust import digests
 from quaywatch.errors import InternalError
 
 from .authorities import trust
@@ -37,13 +38,16 @@ _REMEDY: Final = (
 class Chromium:
     """A browser with its processes and its directory. ``users`` is the number of pages that somebody has of it."""
 
-    def __init__(self, playwright: Playwright, browser: Browser, agent: str, own: OwnDirectory) -> None:
+    def __init__(
+        self, playwright: Playwright, browser: Browser, agent: str, own: OwnDirectory, trusts: tuple[bytes, ...]
+    ) -> None:
         self.users = 0
         self._playwright = playwright
         self._browser = browser
         self._agent = agent
         self._own = own
         self._since = time.monotonic()
+        self._trusts = trusts
 
     @classmethod
     async def start(cls, settings: BrowserSettings) -> Chromium:
@@ -71,9 +75,15 @@ class Chromium:
         return self._own.path
 
     def fit(self, settings: BrowserSettings) -> bool:
-        """Whether it lives, and is neither too old nor too large."""
+        """Whether it lives, trusts whom it should, and is neither too old nor too large."""
         young = time.monotonic() - self._since < settings.recycle_after
-        return self._browser.is_connected() and young and self.memory() < settings.memory
+        return self._browser.is_connected() and young and self._trusting(settings) and self.memory() < settings.memory
+
+    def _trusting(self, settings: BrowserSettings) -> bool:
+        """Whether the authorities are those it was started with, as far as their files can be read."""
+        return all(
+            now in {b"", before} for before, now in zip(self._trusts, digests(settings.authorities), strict=True)
+        )
 
     def memory(self) -> int:
         """Bytes that its processes have for themselves, without what they share."""
@@ -131,11 +141,12 @@ async def _started(settings: BrowserSettings, own: OwnDirectory) -> Chromium:
     playwright: Playwright | None = None
     try:
         async with asyncio.timeout(START_WITHIN):
+            trusts = digests(settings.authorities)
             await trust(settings.authorities, directory)
             with _temporary_files_in(directory):
                 playwright = await async_playwright().start()
             browser = await _launched(playwright, settings, directory)
-            return Chromium(playwright, browser, await _agent(browser), own)
+            return Chromium(playwright, browser, await _agent(browser), own, trusts)
     except (Error, TimeoutError, OSError) as error:
         await _stop(playwright)
         raise InternalError(f"{settings.executable}: the browser does not start", remedy=_REMEDY) from error

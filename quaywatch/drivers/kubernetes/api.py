@@ -21,7 +21,8 @@ import aiohttp
 from quaywatch.drivers.deadline import deadline
 from quaywatch.drivers.http import USER_AGENT
 from quaywatch.drivers.network import connect_error
-from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError, ParseError, PermissionDeniedError
+from quaywatch.drivers.trust import Trust
+from quaywatch.errors import AuthError, ConnectError, FaultError, ParseError, PermissionDeniedError
 
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CLOSE_WITHIN: Final = 0.5
@@ -62,8 +63,7 @@ class ApiServer:
     def __init__(self, address: ApiAddress) -> None:
         self._address = address
         self._session: aiohttp.ClientSession | None = None
-        self._trusted: ssl.SSLContext | None = None
-        self._trusted_as: tuple[int, ...] = ()
+        self._trust = Trust(address.ca_file)
 
     async def exchange(
         self, method: str, path: str, raw: Mapping[str, Any] | None, needed: Needed
@@ -169,24 +169,7 @@ class ApiServer:
         return self._session
 
     def _tls(self) -> ssl.SSLContext | bool:
-        """What is trusted: the file as it is now, or as it last could be read."""
-        if not self._address.url.startswith("https:"):
-            return False
-        try:
-            self._read_trusted()
-        except OSError as error:
-            if self._trusted is None:
-                what = f"{self._address.ca_file}: no certificates can be read from it, a PEM file is allowed"
-                raise ConfigError(what) from error
-        return self._trusted or False
-
-    def _read_trusted(self) -> None:
-        """Read the certificates, unless the file is that of before: to read them is dear."""
-        found = Path(self._address.ca_file).stat()
-        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if mark != self._trusted_as:
-            self._trusted = ssl.create_default_context(cafile=self._address.ca_file)
-            self._trusted_as = mark
+        return self._trust.context() if self._address.url.startswith("https:") else False
 
 
 def _account(path: str) -> str:

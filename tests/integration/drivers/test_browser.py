@@ -270,7 +270,10 @@ async def test_a_browser_that_dies_is_replaced(site: WebSite, warm: WarmBrowser)
 
 
 async def test_a_certificate_is_trusted_by_the_authority_of_a_target(tmp_path: Path, warm: WarmBrowser) -> None:
-    """A browser that is given the authority's file opens the site; one that is not says what to do."""
+    """A browser that is given the authority's file opens the site; one that is not says what to do.
+
+    One whose file was changed goes when its last page is closed, so that the next one trusts the new authority.
+    """
     authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -279,6 +282,9 @@ async def test_a_certificate_is_trusted_by_the_authority_of_a_target(tmp_path: P
     trusting = WarmBrowser(replace(SETTINGS, authorities=(tmp_path / "ca.pem",)))
     async with client(secure, trusting).page("run") as page:
         await page.open("/page")
+        trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+        old = _current(trusting)
+    assert await _ended(old)
     await trusting.close()
     async with client(secure, warm).page("run") as page:
         with pytest.raises(ConnectError, match="certificate is not trusted") as caught:

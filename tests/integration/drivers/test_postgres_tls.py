@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
+from quaywatch.drivers.trust import Trust
 from quaywatch.errors import AuthError, ConnectError
 from quaywatch.secret import Secret
 from sandbox.parts import postgres
@@ -29,12 +30,16 @@ class Encrypted:
     log: Callable[[], str]
     data: Path
 
-    def cluster(self, tls: ssl.SSLContext | None) -> PostgresCluster:
-        """A driver of it."""
-        password = Secret(self.server.password)
-        return PostgresCluster(
-            PostgresAddress(host=self.server.host, port=self.server.port, password=password, ssl=tls)
-        )
+    def cluster(self, tls: Trust | None) -> PostgresCluster:
+        """A driver of it, which forgets a failure at once."""
+        password, later = Secret(self.server.password), itertools.count(step=2.0)
+        address = PostgresAddress(host=self.server.host, port=self.server.port, password=password, ssl=tls)
+        return PostgresCluster(address, monotonic=lambda: next(later))
+
+    def trusted(self, file: Path) -> Trust:
+        """What trusts its authority, by this file."""
+        self.authority.cert_pem.write_to_path(file)
+        return Trust(file)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     _give_certificate(authority, data)
     postgres.sql(server, "alter system set ssl = on")
     postgres.sql(server, "select pg_reload_conf()")
-    assert until(lambda: postgres.sql(server, "show ssl") == "on", within=10)
+    assert until(lambda: postgres.sql(server, "show ssl") == "on", within=60)
     yield Encrypted(server, authority, services.log(postgres.PRIMARY).read_text, data)
     services.stop_all()
 
@@ -68,22 +73,24 @@ async def test_tls_is_taken_where_it_is_offered(encrypted: Encrypted) -> None:
     await cluster.close()
 
 
-async def test_tls_is_verified(encrypted: Encrypted) -> None:
-    """A certificate of a known authority is taken, one of a stranger's refused."""
-    tls = ssl.create_default_context()
+async def test_tls_is_verified(encrypted: Encrypted, tmp_path: Path) -> None:
+    """A certificate of a known authority is taken, one of a stranger's refused.
+
+    An authority that takes another's place in the file counts from the next connection on.
+    """
+    trusted = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(trusted)
+    cluster = encrypted.cluster(Trust(trusted))
     with pytest.raises(ConnectError, match="certificate is not trusted"):
-        await encrypted.cluster(tls).ping()
-    encrypted.authority.configure_trust(tls)
-    cluster = encrypted.cluster(tls)
+        await cluster.ping()
+    encrypted.trusted(trusted)
     assert await cluster.fetch(TLS) == [{"ssl": True}]
     await cluster.close()
 
 
-async def test_visits_over_tls_leave_no_complaint_in_the_log(encrypted: Encrypted) -> None:
+async def test_visits_over_tls_leave_no_complaint_in_the_log(encrypted: Encrypted, tmp_path: Path) -> None:
     """A line that ends with a farewell is not noise for the database's owner."""
-    tls = ssl.create_default_context()
-    encrypted.authority.configure_trust(tls)
-    cluster = encrypted.cluster(tls)
+    cluster = encrypted.cluster(encrypted.trusted(tmp_path / "ca.pem"))
     before = len(encrypted.log())
     for _ in range(3):
         async with cluster.visit("postgres") as visit:
@@ -116,4 +123,4 @@ def _set(encrypted: Encrypted, tls: str, kind: str) -> None:
     rules.write_text(f"{kind} all quaywatch 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 scram-sha-256\n")
     postgres.sql(encrypted.server, f"alter system set ssl = {tls}")
     postgres.sql(encrypted.server, "select pg_reload_conf()")
-    assert until(lambda: postgres.sql(encrypted.server, "show ssl") == tls, within=10)
+    assert until(lambda: postgres.sql(encrypted.server, "show ssl") == tls, within=60)

@@ -181,8 +181,8 @@ def test_tls_is_made_as_it_is_said(tls: str, mode: ssl.VerifyMode | None) -> Non
     """Verified with the system's authorities, unverified, or as the server likes."""
     table = settings(TARGETS.replace("password: one", f"tls: {tls}")).targets["db"]
     assert isinstance(table, PostgresTable)
-    context = postgres_address(table).ssl
-    assert (context.verify_mode if context else None) == mode
+    trust = postgres_address(table).ssl
+    assert (trust.context().verify_mode if trust else None) == mode
 
 
 def test_leases_are_where_the_settings_say() -> None:
