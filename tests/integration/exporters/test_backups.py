@@ -71,11 +71,20 @@ def of(found: Reading, metric: str, *who: str) -> Any:
     return found.get((f"quaywatch.backup.{metric}", *who))
 
 
+def begin_anew(one: BackedUp, services: Services) -> None:
+    """The stanza without backups, whatever was done with it before."""
+    services.resume(backups.SERVER)
+    for place in (one.repository, one.home / "gone"):
+        shutil.rmtree(place, ignore_errors=True)
+    one.run("stanza-create")
+
+
 async def test_the_life_of_a_stanza(backed_up: BackedUp, services: Services, read: Read, tmp_path: Path) -> None:
     """Before the first backup nothing is well; each type counts by itself; one that fails only lets the age grow.
 
     A repository that is gone is not well and has no age. A file tells the same as the command.
     """
+    begin_anew(backed_up, services)
     async with telling(info(backed_up)) as place:
         await place.ping()
         none = await read(EXPORTER, place)
@@ -91,8 +100,8 @@ async def test_the_life_of_a_stanza(backed_up: BackedUp, services: Services, rea
         assert of(both, "ok", *SET) == 1
         for kind in ("full", "incr"):
             assert of(both, "kept", *SET, kind) == 1
-            assert 0 <= of(both, "age", *SET, kind) < 60
-            assert 0 <= of(both, "duration", *SET, kind) < 60
+            assert 0 <= of(both, "age", *SET, kind) < 600
+            assert 0 <= of(both, "duration", *SET, kind) < 600
         assert of(both, "size", *SET, "full") > of(both, "stored.size", *SET, "full") > 1_000_000
         assert of(both, "stored.size", *SET, "incr") < of(both, "stored.size", *SET, "full")
 
@@ -153,9 +162,9 @@ async def test_the_documented_restore_job(backed_up: BackedUp, read: Read, tmp_p
     await server.close()
     found = await read(BACKUP_RESTORE_TESTS, BackupPlace(None, kept))
     assert found["quaywatch.restore_test.ok", STANZA] == 1, said
-    assert 0 <= found["quaywatch.restore_test.age", STANZA] < 60
-    assert 0 <= found["quaywatch.restore_test.duration", STANZA] < 60
-    assert 100 <= found["quaywatch.restore_test.data_loss", STANZA] < 180
+    assert 0 <= found["quaywatch.restore_test.age", STANZA] < 600
+    assert 0 <= found["quaywatch.restore_test.duration", STANZA] < 600
+    assert 100 <= found["quaywatch.restore_test.data_loss", STANZA] < 700
     assert found["quaywatch.restore_test.size", STANZA] > 10_000_000
     assert not (scratch / "data").exists()
 
@@ -224,7 +233,7 @@ def prefix(store: Store, begin: str = "") -> ObjectPrefix:
         prefix=begin,
         access_key=Secret(store.access_key),
         secret_key=Secret(store.secret_key),
-        within=5.0,
+        within=30.0,
     )
 
 

@@ -31,6 +31,7 @@ _OLDEST = "select min(datfrozenxid::text::bigint) from pg_database"
 @pytest.mark.parametrize("major", _MARGIN)
 async def test_at_one_the_server_refuses(major: int, services: Services, connect: Any, read: Read) -> None:
     """Row 11: the share is below 1 while transactions begin, and 1 in the database for which none does any more."""
+    _forget(services, major)
     server = postgres_versions.start(services, major, {"autovacuum": "off"})
     sql(server, "create database acme")
     sql(server, _NEVER_FROZEN.format(id=int(sql(server, _NEXT)) + 2), "acme")
@@ -45,6 +46,13 @@ async def test_at_one_the_server_refuses(major: int, services: Services, connect
     found = await read(EXPORTER, cluster)
     assert found[share] == pytest.approx(1, abs=1e-7)
     assert found["postgresql.wraparound.multixact.age", "acme"] < 100
+
+
+def _forget(services: Services, major: int) -> None:
+    """No server of an attempt of before is left: it would refuse everything."""
+    name = f"postgres-{major}"
+    services.stop(name)
+    shutil.rmtree(services.state / name, ignore_errors=True)
 
 
 def _spend(services: Services, major: int, next_id: int) -> None:
