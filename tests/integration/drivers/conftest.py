@@ -27,7 +27,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 def postgres_server(world: World) -> Iterator[postgres.Postgres]:
     """A PostgreSQL with a tenant that anybody may enter, one that is shut, and one that is closed to us."""
     server = world.postgres
+    names = ("drivers_tenant", "drivers_shut", "drivers_private")
     for statement in (
+        *(f"drop database if exists {name} with (force)" for name in names),
         "create database drivers_tenant",
         "create database drivers_shut allow_connections false",
         "create database drivers_private",
@@ -37,7 +39,7 @@ def postgres_server(world: World) -> Iterator[postgres.Postgres]:
     table = "create table ledger (id int); insert into ledger values (1); grant all on ledger to odoo"
     postgres.sql(server, table, "drivers_tenant")
     yield server
-    for name in ("drivers_tenant", "drivers_shut", "drivers_private"):
+    for name in names:
         postgres.sql(server, f"drop database {name} with (force)")
 
 

@@ -79,11 +79,11 @@ async def test_a_tool_that_is_not_there_is_known_without_running_it() -> None:
 async def test_a_tool_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     """After its time nothing of it is left, whatever it ignores."""
     pids = tmp_path / "pids"
-    tool = shell(f"trap '' TERM; sleep 300 & echo $$ $! > {pids}; wait", within=0.5)
+    tool = shell(f"trap '' TERM; sleep 300 & echo $$ $! > {pids}; wait", within=2.0)
     began = time.monotonic()
     with pytest.raises(DeadlineError, match="sh: no answer within"):
         await tool.report()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     await gone([int(pid) for pid in pids.read_text().split()])
 
 
@@ -91,14 +91,14 @@ async def test_a_cancelled_reading_leaves_nothing_behind(tmp_path: Path) -> None
     """The reader's own deadline ends the tool as well."""
     pids = tmp_path / "pids"
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(2.0):
             await shell(f"echo $$ > {pids}; sleep 300").report()
     await gone([int(pids.read_text())])
 
 
 async def gone(pids: list[int]) -> None:
     """Wait until these processes are over."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
         assert time.monotonic() < end, "it still runs"
         await asyncio.sleep(0.02)

@@ -32,7 +32,7 @@ def place(store: Store) -> ObjectPrefix:
         prefix="erp/eu-1/",
         access_key=Secret(store.access_key),
         secret_key=Secret(store.secret_key),
-        within=5.0,
+        within=30.0,
     )
 
 
