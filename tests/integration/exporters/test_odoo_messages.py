@@ -111,12 +111,12 @@ async def test_documents_wait(database: str, world: World, read: Read) -> None:
 
 async def test_documents_fail_where_levels_are_noted(world: World, read: Read) -> None:
     """Row 38: on a table as version 16 has it, failures count by level; the text of the error needs no grant."""
-    sql(world.postgres, "drop database if exists documents_16")
+    sql(world.postgres, "drop database if exists documents_16 with (force)")
     sql(world.postgres, "create database documents_16")
     table = filled(_EDI, column=", blocking_level, error", error=", 'error', 'secret'", none=", null, null")
     sql(world.postgres, _AS_16 + table, "documents_16")
     found = await visited(odoo_edi.EXPORTER, world.postgres, "documents_16", read)
-    sql(world.postgres, "drop database documents_16")
+    sql(world.postgres, "drop database documents_16 with (force)")
     assert {key[1]: value for key, value in found.items() if key[0] == "odoo.edi.errors"} == {
         "info": 0,
         "warning": 0,

@@ -110,7 +110,7 @@ async def test_business_without_the_probes(
     recent, ready = ("odoo.rpc.orders.confirmed.recent",), ("odoo.rpc.pickings.open", "ready")
     assert (found[recent], everything[recent]) == (before[recent] + 1, before[recent] + 2)
     assert (found[ready], everything[ready]) == (before[ready] + 1, before[ready] + 2)
-    assert 0 <= found["odoo.rpc.orders.last.age",] < 60
+    assert 0 <= found["odoo.rpc.orders.last.age",] < 600
     plan = "update stock_picking set scheduled_date = (now() at time zone 'utc') - interval '5 hours' where sale_id ="
     sql(world.postgres, f"{plan} {order}", case.name)
     late = ("odoo.rpc.pickings.late", "ready")
@@ -148,7 +148,7 @@ async def test_a_web_server_that_is_well(case: Case, salesman: OdooServer, read:
     memory = odoo_web.Memory()
     readings = [await read(odoo_web.EXPORTER, salesman, None, memory) for _ in range(3)]
     assert {found["odoo.web.up",] for found in readings} == {1}
-    assert all(0 < found["odoo.web.duration",] < 5 for found in readings)
+    assert all(0 < found["odoo.web.duration",] < 60 for found in readings)
     assert [found.get(("odoo.web.database.up",)) for found in readings] == [1 if case.name == "odoo19" else None] * 3
     assert memory.page == (odoo_web.HEALTH if case.name == "odoo19" else odoo_web.LOGIN)
     assert _sessions(case) <= before + 1

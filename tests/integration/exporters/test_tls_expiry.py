@@ -34,7 +34,7 @@ async def target(authority: trustme.CA, tmp_path: Path) -> AsyncIterator[HttpSer
     """A target that trusts the authority and has no TLS of its own."""
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
-    driver = HttpServer(HttpAddress(url="http://127.0.0.1:1", ca_file=str(file), answer_within=2.0))
+    driver = HttpServer(HttpAddress(url="http://127.0.0.1:1", ca_file=str(file), answer_within=4.0))
     yield driver
     await driver.close()
 
@@ -70,7 +70,7 @@ async def test_a_good_certificate(target: HttpServer, authority: trustme.CA, rea
         found = await read(EXPORTER, target, Options(hosts=(site,)))
     assert found == {
         ("tls.handshake.ok", site): 1,
-        ("tls.certificate.remaining", site): pytest.approx(LIFE.total_seconds(), abs=5),
+        ("tls.certificate.remaining", site): pytest.approx(LIFE.total_seconds(), abs=60),
         ("tls.certificate.verified", site): 1,
     }
 
@@ -89,8 +89,8 @@ async def test_certificates_that_clients_refuse_are_measured_all_the_same(
         found = await read(EXPORTER, target, Options(hosts=sites))
     assert [found["tls.handshake.ok", site] for site in sites] == [1, 1, 1, 1]
     assert [found["tls.certificate.verified", site] for site in sites] == [0, 0, 0, 1]
-    assert found["tls.certificate.remaining", expired] == pytest.approx(-3600, abs=5)
-    assert found["tls.certificate.remaining", foreign] == pytest.approx(LIFE.total_seconds(), abs=5)
+    assert found["tls.certificate.remaining", expired] == pytest.approx(-3600, abs=60)
+    assert found["tls.certificate.remaining", foreign] == pytest.approx(LIFE.total_seconds(), abs=60)
 
 
 async def test_what_gives_no_handshake_ends_in_time(target: HttpServer, authority: trustme.CA, read: Read) -> None:
@@ -109,7 +109,7 @@ async def test_what_gives_no_handshake_ends_in_time(target: HttpServer, authorit
         ("tls.handshake.ok", site.removesuffix(":443")): 0 for site in bad
     }
     assert found["tls.certificate.verified", good] == 1
-    assert took < 4
+    assert took < 12
 
 
 async def test_the_name_is_what_is_asked_for(target: HttpServer, authority: trustme.CA, read: Read) -> None:
