@@ -25,12 +25,17 @@ _GZIP_LEVEL: Final = 1
 _COUNTED: Final = (Kind.COUNTER, Kind.HISTOGRAM)
 
 
+def compressed(payload: bytes) -> bytes:
+    """An encoded request as it waits: the same bytes for the same request."""
+    return gzip.compress(payload, _GZIP_LEVEL, mtime=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One encoded request: ``payload`` gzip-compressed, ``made`` the Unix time its points bear."""
+    """One encoded request of so many points, spans or records; ``payload`` gzip-compressed, ``made`` in Unix time."""
 
     payload: bytes
-    points: int
+    items: int
     made: float
 
 
@@ -124,7 +129,7 @@ class Encoder:
     def _batches(self, points: Sequence[Point], now: float) -> Iterator[Batch]:
         payload = wire.request(self._resource, points, wire.nanoseconds(now), self._temporality)
         if len(payload) <= self._batch_bytes:
-            yield Batch(gzip.compress(payload, _GZIP_LEVEL, mtime=0), len(points), now)
+            yield Batch(compressed(payload), len(points), now)
         elif len(points) > 1:
             half = len(points) // 2
             yield from self._batches(points[:half], now)

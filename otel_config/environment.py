@@ -18,10 +18,11 @@ from quaywatch.errors import ConfigError
 from quaywatch.secret import Secret
 
 from . import parsing
+from .catalogue import Signal
 from .encoding import BATCH_BYTES
 from .parsing import Parse
 from .queue import QUEUE_BYTES
-from .settings import Compression, OtlpSettings, Protocol, Signal, SignalSettings
+from .settings import LINES_EVERY, SPANS_EVERY, Compression, OtlpSettings, Protocol, SignalSettings
 from .wire import Temporality
 
 __all__ = ["OtlpFile", "OtlpSettings", "otlp_settings"]
@@ -46,6 +47,20 @@ _SAMPLERS: Final = {
 }
 """What the SDK, which reads the variables itself, can do; for what it does not know it would take the first, and for a
 share that is none it would take all."""
+
+_QUEUE: Final = "telemetry.otlp.queue in the agent's own configuration file, in bytes"
+_NOT_READ: Final = {
+    "OTEL_CONFIG_FILE": "the agent's own configuration file",
+    "OTEL_EXPERIMENTAL_CONFIG_FILE": "the agent's own configuration file",
+    **{f"OTEL_{kind}_MAX_QUEUE_SIZE": _QUEUE for kind in ("BSP", "BLRP")},
+    **{
+        f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE": "no value, since batches are bounded in bytes" for kind in ("BSP", "BLRP")
+    },
+    **{f"OTEL_{kind}_EXPORT_TIMEOUT": "OTEL_EXPORTER_OTLP_TIMEOUT" for kind in ("BSP", "BLRP")},
+    "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT": "no value, since lines of the log are sent whole",
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT": "no value, since lines of the log are sent whole",
+}
+"""Variables that ask for what there is not, and what there is instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +103,8 @@ def otlp_settings(file: OtlpFile, environ: Mapping[str, str]) -> OtlpSettings:
         logs=_signal(reader, "logs"),
         temporality=_temporality(reader),
         interval=_interval(reader),
+        spans_every=reader.variable(parsing.milliseconds, ("OTEL_BSP_SCHEDULE_DELAY",), SPANS_EVERY),
+        lines_every=reader.variable(parsing.milliseconds, ("OTEL_BLRP_SCHEDULE_DELAY",), LINES_EVERY),
         batch_bytes=file.batch_bytes or BATCH_BYTES,
         queue_bytes=file.queue_bytes or QUEUE_BYTES,
         spool=file.spool,
@@ -245,6 +262,6 @@ def _refuse_what_we_lack(reader: _Reader) -> None:
     sampler = reader.variable(parsing.one_of(_SAMPLERS), ("OTEL_TRACES_SAMPLER",), default="")
     if sampler.endswith("ratio"):
         reader.variable(parsing.share, ("OTEL_TRACES_SAMPLER_ARG",), default=1.0)
-    for name in ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"):
+    for name, instead in _NOT_READ.items():
         if reader.is_set(name):
-            reader.fault(f"environment: {name}: is not read, allowed: the agent's own configuration file")
+            reader.fault(f"environment: {name}: is not read, allowed: {instead}")

@@ -7,12 +7,12 @@ import grpc
 import grpc.aio
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
-from .outcome import Failed, Failure, Outcome, Sent, of_code, short
+from .catalogue import Signal
+from .outcome import Failed, Failure, Outcome, of_code, short
+from .services import SERVICES
 from .settings import Compression, SignalSettings
 
-_EXPORT: Final = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 _OPTIONS: Final = (
     # The queue has its own back-off; gRPC's, up to two minutes long, would come on top of it.
     ("grpc.initial_reconnect_backoff_ms", 500),
@@ -21,17 +21,21 @@ _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 _STATUS_DETAILS: Final = "grpc-status-details-bin"
+_Certificates = tuple[bytes | None, bytes | None, bytes | None]
+"""What the files hold of whom we trust, of our certificate and of its key."""
 
 
 class GrpcTransport:
     """Sends to one gRPC back end. Payloads go out as they are: what is encoded once is not parsed again.
 
-    Secrets and certificates are read anew for each connection, headers for each request.
+    Headers are read anew for each request, and so are certificates: when they have changed, it connects again.
     """
 
-    def __init__(self, settings: SignalSettings) -> None:
+    def __init__(self, signal: Signal, settings: SignalSettings) -> None:
+        self._service = SERVICES[signal]
         self._settings = settings
         self._channel: grpc.aio.Channel | None = None
+        self._made_of: _Certificates | None = None
 
     async def send(self, payload: bytes) -> Outcome:
         """Deliver one encoded request within the time-out."""
@@ -52,34 +56,43 @@ class GrpcTransport:
             await channel.close(grace=None)
 
     async def _send(self, payload: bytes) -> Outcome:
-        if self._channel is None:
-            self._channel = _channel(self._settings)
-        call = self._channel.unary_unary(
-            _EXPORT,
+        channel = await self._opened()
+        call = channel.unary_unary(
+            self._service.method,
             request_serializer=lambda request: request,
-            response_deserializer=ExportMetricsServiceResponse.FromString,
+            response_deserializer=self._service.response,
         )
         metadata = tuple((name, secret.reveal()) for name, secret in self._settings.headers)
-        response = await call(payload, timeout=self._settings.timeout, metadata=metadata)
-        partial = response.partial_success
-        return Sent(partial.rejected_data_points, short(partial.error_message))
+        return self._service.taken(await call(payload, timeout=self._settings.timeout, metadata=metadata))
+
+    async def _opened(self) -> grpc.aio.Channel:
+        certificates = self._certificates()
+        if self._channel is None or certificates != self._made_of:
+            await self.close()
+            self._channel, self._made_of = _channel(self._settings, certificates), certificates
+        return self._channel
+
+    def _certificates(self) -> _Certificates | None:
+        """As the files are now, or as they last could be read: whoever renews them may be half-way."""
+        settings = self._settings
+        if not settings.tls:
+            return None
+        try:
+            return _content(settings.ca_file), _content(settings.cert_file), _content(settings.key_file)
+        except OSError:
+            if self._made_of is None:
+                raise
+            return self._made_of
 
 
-def _channel(settings: SignalSettings) -> grpc.aio.Channel:
+def _channel(settings: SignalSettings, certificates: _Certificates | None) -> grpc.aio.Channel:
     gzip = settings.compression is Compression.GZIP
     compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
-    if not settings.tls:
+    if certificates is None:
         return grpc.aio.insecure_channel(settings.target, options=_OPTIONS, compression=compression)
-    return grpc.aio.secure_channel(settings.target, credentials(settings), options=_OPTIONS, compression=compression)
-
-
-def credentials(settings: SignalSettings) -> grpc.ChannelCredentials:
-    """The certificates of a TLS connection. Raises OSError when a file cannot be read."""
-    return grpc.ssl_channel_credentials(
-        root_certificates=_content(settings.ca_file),
-        private_key=_content(settings.key_file),
-        certificate_chain=_content(settings.cert_file),
-    )
+    trusted, certificate, key = certificates
+    shown = grpc.ssl_channel_credentials(root_certificates=trusted, private_key=key, certificate_chain=certificate)
+    return grpc.aio.secure_channel(settings.target, shown, options=_OPTIONS, compression=compression)
 
 
 def _content(path: Path | None) -> bytes | None:

@@ -1,7 +1,6 @@
 """OTLP over HTTP, as binary protobuf."""
 
 import gzip
-import ssl
 import time
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -9,11 +8,14 @@ from typing import Final
 import aiohttp
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from quaywatch import __version__
+from quaywatch.drivers.trust import Trust
+from quaywatch.errors import ConfigError
 
+from .catalogue import Signal
 from .outcome import Failed, Failure, Outcome, Sent, of_status, short
+from .services import SERVICES, Service
 from .settings import Compression, SignalSettings
 
 _PROTOBUF: Final = "application/x-protobuf"
@@ -22,10 +24,15 @@ _LONGEST_ANSWER: Final = 64 * 1024
 
 
 class HttpTransport:
-    """Sends to one HTTP back end. Redirects are not followed; proxies of the environment are used."""
+    """Sends to one HTTP back end. Redirects are not followed; proxies of the environment are used.
 
-    def __init__(self, settings: SignalSettings) -> None:
+    Secrets are read anew for each request, and certificates once their files have changed.
+    """
+
+    def __init__(self, signal: Signal, settings: SignalSettings) -> None:
+        self._service = SERVICES[signal]
         self._settings = settings
+        self._trust = Trust(settings.ca_file, cert_file=settings.cert_file, key_file=settings.key_file)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, payload: bytes) -> Outcome:
@@ -38,7 +45,7 @@ class HttpTransport:
             return Failed(Failure.REFUSED, "the endpoint is no address")
         except (aiohttp.ClientError, ConnectionError) as error:
             return Failed(Failure.OUTAGE, short(f"{type(error).__name__}: {error}"))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
             return Failed(Failure.REFUSED, f"a header's or certificate's file: {type(error).__name__}")
 
     async def close(self) -> None:
@@ -51,10 +58,14 @@ class HttpTransport:
         if self._session is None:
             self._session = self._opened()
         async with self._session.post(
-            self._settings.endpoint, data=self._body(payload), headers=self._headers(), allow_redirects=False
+            self._settings.endpoint,
+            data=self._body(payload),
+            headers=self._headers(),
+            allow_redirects=False,
+            ssl=self._trust.context() if self._settings.tls else True,
         ) as answer:
             said = await answer.content.read(_LONGEST_ANSWER)
-            return _outcome(answer, said)
+            return _outcome(answer, said, self._service)
 
     def _body(self, payload: bytes) -> bytes:
         return payload if self._settings.compression is Compression.NONE else gzip.compress(payload, 1)
@@ -62,7 +73,6 @@ class HttpTransport:
     def _opened(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            connector=aiohttp.TCPConnector(ssl=_tls(self._settings)),
             headers={"Content-Type": _PROTOBUF, "User-Agent": _USER_AGENT},
             trust_env=True,
         )
@@ -74,29 +84,19 @@ class HttpTransport:
         return headers
 
 
-def _tls(settings: SignalSettings) -> ssl.SSLContext | bool:
-    if not settings.tls:
-        return True
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context
-
-
-def _outcome(answer: aiohttp.ClientResponse, said: bytes) -> Outcome:
+def _outcome(answer: aiohttp.ClientResponse, said: bytes, service: Service) -> Outcome:
     if answer.ok and answer.status < 300:  # noqa: PLR2004 - the 2xx
-        return _sent(said)
+        return _sent(said, service)
     why = short(f"HTTP {answer.status} {answer.reason or ''} {_words(answer, said)}")
     return Failed(of_status(answer.status), why, retry_after(answer.headers.get("Retry-After")))
 
 
-def _sent(said: bytes) -> Sent:
+def _sent(said: bytes, service: Service) -> Sent:
     try:
-        partial = ExportMetricsServiceResponse.FromString(said).partial_success
+        return service.taken(service.response(said))
     except DecodeError:
         # Some back ends answer a success with a text of their own.
         return Sent()
-    return Sent(partial.rejected_data_points, short(partial.error_message))
 
 
 def _words(answer: aiohttp.ClientResponse, said: bytes) -> str:

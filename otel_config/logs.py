@@ -1,101 +1,78 @@
-"""The logs' way out. The SDK's logs API is not stable yet: nothing outside this file knows it."""
+"""Lines of the log as OTLP has them. They are encoded here: the SDK's part for logs is not stable yet."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from opentelemetry._logs import SeverityNumber
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1 import logs_pb2 as otlp
+from opentelemetry.trace import get_current_span
 
-from . import sdk
-from .outcomes import Outcomes
-from .sdk_exporters import log_exporter
-from .settings import SignalSettings
 from .soundness import readable
+from .wire import SCOPE, resource_message
 
 _SEVERITIES: Final = {
-    "debug": SeverityNumber.DEBUG,
-    "info": SeverityNumber.INFO,
-    "warning": SeverityNumber.WARN,
-    "error": SeverityNumber.ERROR,
-    "critical": SeverityNumber.FATAL,
+    "debug": otlp.SEVERITY_NUMBER_DEBUG,
+    "info": otlp.SEVERITY_NUMBER_INFO,
+    "warning": otlp.SEVERITY_NUMBER_WARN,
+    "error": otlp.SEVERITY_NUMBER_ERROR,
+    "critical": otlp.SEVERITY_NUMBER_FATAL,
 }
 _NAME: Final = "event.name"
 # Told by the record itself: the span that is current gives the ids.
 _TOLD_ELSEWHERE: Final = frozenset({"event", "level", "timestamp", "trace_id", "span_id", _NAME})
 _RENAMED: Final = {"exception": "exception.stacktrace"}
+_INTEGERS: Final = range(-(2**63), 2**63)
 
 
-class Logs:
-    """Sends lines of the log; `ship` is what `structured.shipping` calls."""
+def encoder(resource: Mapping[str, str]) -> Callable[[Iterable[otlp.LogRecord]], bytes]:
+    """What makes a request of records, with this resource."""
+    who = resource_message(resource)
 
-    def __init__(self, settings: SignalSettings, resource: Mapping[str, str], outcomes: Outcomes) -> None:
-        self._provider = LoggerProvider(resource=Resource(dict(resource)), shutdown_on_exit=False)
-        self._outcomes = outcomes
-        self._exporter = _Counted(log_exporter(settings), outcomes)
-        self._provider.add_log_record_processor(BatchLogRecordProcessor(self._exporter))
-        self._logger = self._provider.get_logger("quaywatch")
+    def encode(records: Iterable[otlp.LogRecord]) -> bytes:
+        scope = otlp.ScopeLogs(scope=SCOPE, log_records=records)
+        return ExportLogsServiceRequest(
+            resource_logs=[otlp.ResourceLogs(resource=who, scope_logs=[scope])]
+        ).SerializeToString()
 
-    def ship(self, event: Mapping[str, Any]) -> None:
-        """Queue one line, with the ids of the span that is current."""
-        level = str(event.get("level", "info"))
-        self._logger.emit(
-            timestamp=_nanoseconds(event.get("timestamp")),
-            severity_number=_SEVERITIES.get(level, SeverityNumber.UNSPECIFIED),
-            severity_text=level,
-            body=readable(str(event.get("event", ""))),
-            event_name=event.get(_NAME),
-            attributes={
-                _RENAMED.get(name, name): _attribute(value)
-                for name, value in event.items()
-                if name not in _TOLD_ELSEWHERE and value is not None
-            },
-        )
-
-    async def flush(self, within: float) -> bool:
-        """Whether every line that was queued was delivered within so many seconds."""
-        return await sdk.flush(self._provider, self._outcomes, within)
-
-    async def close(self, within: float) -> None:
-        """Flush and stop, within so many seconds in any case."""
-        await sdk.close(self._provider, self._exporter, self._outcomes, within)
+    return encode
 
 
-class _Counted(LogRecordExporter):
-    """Another exporter, whose outcomes are counted."""
-
-    def __init__(self, inner: LogRecordExporter, outcomes: Outcomes) -> None:
-        self._inner = inner
-        self._outcomes = outcomes
-        self._ended = False
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        result = LogRecordExportResult.FAILURE
-        try:
-            result = self._inner.export(batch)
-        finally:
-            self._outcomes.exported(success=result is LogRecordExportResult.SUCCESS)
-        return result
-
-    def shutdown(self) -> None:
-        """Once: the provider asks again, which the SDK's exporters complain of."""
-        if not self._ended:
-            self._ended = True
-            self._inner.shutdown()  # type: ignore[no-untyped-call]
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._inner.force_flush(timeout_millis)
+def record(event: Mapping[str, Any]) -> otlp.LogRecord:
+    """One line as a record, with the ids of the span that is current."""
+    level = str(event.get("level", "info"))
+    now = time.time_ns()
+    made = otlp.LogRecord(
+        time_unix_nano=_nanoseconds(event.get("timestamp")) or now,
+        observed_time_unix_nano=now,
+        severity_number=_SEVERITIES.get(level, otlp.SEVERITY_NUMBER_UNSPECIFIED),
+        severity_text=level,
+        body=AnyValue(string_value=readable(str(event.get("event", "")))),
+        event_name=readable(str(event.get(_NAME) or "")),
+        attributes=[
+            KeyValue(key=readable(_RENAMED.get(name, name)), value=_value(value))
+            for name, value in event.items()
+            if name not in _TOLD_ELSEWHERE and value is not None
+        ],
+    )
+    context = get_current_span().get_span_context()
+    if context.is_valid:
+        made.trace_id, made.span_id = context.trace_id.to_bytes(16), context.span_id.to_bytes(8)
+        made.flags = context.trace_flags
+    return made
 
 
-def _attribute(value: Any) -> str | bool | int | float:
-    """A value that OTLP has a type for; everything else as its text, in which secrets mask themselves."""
-    if isinstance(value, bool | float):
-        return value
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return value
-    return readable(str(value))
+def _value(value: Any) -> AnyValue:
+    """What OTLP has a type for; everything else as its text, in which secrets mask themselves."""
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    if isinstance(value, float):
+        return AnyValue(double_value=value)
+    if isinstance(value, int) and value in _INTEGERS:
+        return AnyValue(int_value=value)
+    return AnyValue(string_value=readable(str(value)))
 
 
 def _nanoseconds(timestamp: Any) -> int | None:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from quaywatch.clock import Clock
-from quaywatch.contract import Meter
 
-from .catalogue import EXPORT_BATCHES, EXPORT_POINTS, QUEUE_AGE, QUEUE_SIZE
 from .encoding import Batch
 from .own_log import Once, log
 from .spool import Spool, Stored
+from .tally import Tally
 
 QUEUE_BYTES: Final = 64 * 2**20
 
@@ -24,7 +23,7 @@ QUEUE_BYTES: Final = 64 * 2**20
 class Waiting:
     """A batch in the queue: in memory, or ``stored`` on disk. ``tries`` counts attempts that were in doubt."""
 
-    points: int
+    items: int
     made: float
     size: int
     payload: bytes = b""
@@ -37,14 +36,14 @@ class BatchQueue:
 
     Args:
         limit: the most bytes that wait, as compressed.
-        meter: where overflow, size and age are told.
+        tally: where overflow, size and age are told.
         clock: what tells the age.
         spool: keeps the batches on disk when given; memory takes what the disk refuses.
     """
 
-    def __init__(self, limit: int, meter: Meter, clock: Clock, spool: Spool | None = None) -> None:
+    def __init__(self, limit: int, tally: Tally, clock: Clock, spool: Spool | None = None) -> None:
         self._limit = limit
-        self._meter = meter
+        self._tally = tally
         self._clock = clock
         self._spool = spool
         self._waiting: dict[int, Waiting] = {}
@@ -61,7 +60,7 @@ class BatchQueue:
         if self._spool is None:
             return
         for stored in await asyncio.to_thread(self._spool.open):
-            self._append(Waiting(stored.points, stored.made, stored.size, stored=stored), stored.number)
+            self._append(Waiting(stored.items, stored.made, stored.size, stored=stored), stored.number)
         await self._make_room()
 
     async def put(self, batch: Batch) -> None:
@@ -116,8 +115,7 @@ class BatchQueue:
     def tell(self) -> None:
         """Bring the size and the age of the queue up to date."""
         oldest = next(iter(self._waiting.values()), None)
-        self._meter.set(QUEUE_SIZE, self._size)
-        self._meter.set(QUEUE_AGE, max(0.0, self._clock.time() - oldest.made) if oldest else 0.0)
+        self._tally.waiting(self._size, max(0.0, self._clock.time() - oldest.made) if oldest else 0.0)
 
     def close(self) -> None:
         """Let go of the spool; what waits there stays."""
@@ -144,7 +142,7 @@ class BatchQueue:
         self.tell()
 
     async def _kept(self, number: int, batch: Batch) -> Waiting:
-        in_memory = Waiting(batch.points, batch.made, len(batch.payload), payload=batch.payload)
+        in_memory = Waiting(batch.items, batch.made, len(batch.payload), payload=batch.payload)
         if self._spool is None:
             return in_memory
         try:
@@ -153,7 +151,7 @@ class BatchQueue:
             if self._once.first(f"disk {error.errno}"):
                 log.error("the spool takes no batch; it waits in memory", problem=error.strerror)
             return in_memory
-        return Waiting(batch.points, batch.made, stored.size, stored=stored)
+        return Waiting(batch.items, batch.made, stored.size, stored=stored)
 
     async def _compressed(self, waiting: Waiting) -> bytes:
         if self._spool is None or waiting.stored is None:
@@ -174,9 +172,8 @@ class BatchQueue:
             oldest = next((one for one in self._waiting.values() if one is not self._held), None)
             if oldest is None:
                 return
-            self._meter.add(EXPORT_BATCHES, 1, "metrics", "overflow")
-            self._meter.add(EXPORT_POINTS, oldest.points, "overflow")
+            self._tally.overflowed(oldest.items)
             if self._once.first("overflow"):
-                log.error("the queue of metrics is full; the oldest are dropped", limit=self._limit)
+                log.error(f"the queue of {self._tally.signal} is full; the oldest are dropped", limit=self._limit)
             self._forget(oldest)
             await self._delete(oldest)

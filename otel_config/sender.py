@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from quaywatch.clock import Clock
-from quaywatch.contract import Meter
 
-from .catalogue import EXPORT_BATCHES, EXPORT_POINTS, LAST_SUCCESS
 from .outcome import DOUBTFUL_TRIES, Failed, Failure, Outcome, Sent
 from .own_log import Once, log
 from .queue import BatchQueue, Waiting
+from .tally import Tally
 from .transport import Transport
 
 _LONGEST_ASKED: Final = 300.0
@@ -38,18 +37,18 @@ class BackOff:
         return pause * (0.5 + self.chance() / 2)
 
 
-class MetricSender:
+class Sender:
     """One task that sends what waits, oldest first, and keeps what cannot be sent yet.
 
     A batch leaves the queue when the back end took it, or refused it for good; see `outcome`.
     """
 
     def __init__(
-        self, transport: Transport, queue: BatchQueue, meter: Meter, clock: Clock, back_off: BackOff | None = None
+        self, transport: Transport, queue: BatchQueue, tally: Tally, clock: Clock, back_off: BackOff | None = None
     ) -> None:
         self._transport = transport
         self._queue = queue
-        self._meter = meter
+        self._tally = tally
         self._clock = clock
         self._back_off = back_off or BackOff()
         self._failures = 0
@@ -59,14 +58,17 @@ class MetricSender:
 
     def start(self) -> None:
         """Begin to empty the queue."""
-        self._task = asyncio.create_task(self._drain(), name="metrics sender")
+        self._task = asyncio.create_task(self._drain(), name=f"sender of {self._tally.signal}")
 
     async def flush(self, within: float) -> bool:
         """Try now instead of waiting for the back-off; whether the queue was empty within so many seconds."""
         self._hurry.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._queue.drained()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._queue.drained()
+        finally:
+            self._hurry.clear()
         return len(self._queue) == 0
 
     async def close(self) -> None:
@@ -94,7 +96,7 @@ class MetricSender:
             await self._taken(waiting, outcome)
         elif outcome.failure is Failure.POISON or self._given_up(waiting, outcome):
             if self._once.first(outcome.why):
-                log.error("the back end refuses a batch of metrics; it is dropped", answer=outcome.why)
+                log.error(f"the back end refuses a batch of {self._tally.signal}; it is dropped", answer=outcome.why)
             await self._drop(waiting)
         else:
             await self._keep(outcome)
@@ -114,25 +116,23 @@ class MetricSender:
 
     async def _taken(self, waiting: Waiting, sent: Sent) -> None:
         if self._failures:
-            log.info("metrics are sent again", failed_attempts=self._failures, batches_waiting=len(self._queue) - 1)
+            waits = len(self._queue) - 1
+            log.info(f"{self._tally.signal} are sent again", failed_attempts=self._failures, batches_waiting=waits)
         self._failures = 0
-        rejected = min(sent.rejected, waiting.points)
-        self._meter.add(EXPORT_BATCHES, 1, "metrics", "partial" if rejected else "sent")
-        self._meter.add(EXPORT_POINTS, rejected, "rejected")
-        self._meter.add(EXPORT_POINTS, waiting.points - rejected, "sent")
-        self._meter.set(LAST_SUCCESS, self._clock.time(), "metrics")
+        rejected = min(sent.rejected, waiting.items)
+        self._tally.sent(waiting.items, rejected)
         if (rejected or sent.message) and self._once.first(sent.message):
-            log.warning("the back end took metrics with reservations", rejected=rejected, answer=sent.message)
+            told = f"the back end took {self._tally.signal} with reservations"
+            log.warning(told, rejected=rejected, answer=sent.message)
         await self._queue.remove(waiting)
 
     async def _drop(self, waiting: Waiting) -> None:
-        self._meter.add(EXPORT_BATCHES, 1, "metrics", "poison")
-        self._meter.add(EXPORT_POINTS, waiting.points, "poison")
+        self._tally.poisoned(waiting.items)
         await self._queue.remove(waiting)
 
     async def _keep(self, failed: Failed) -> None:
         self._queue.release()
-        self._meter.add(EXPORT_BATCHES, 1, "metrics", "outage")
+        self._tally.failed()
         self._failures += 1
         pause = self._back_off.after(self._failures, failed)
         self._complain(failed)
@@ -141,11 +141,10 @@ class MetricSender:
     def _complain(self, failed: Failed) -> None:
         if failed.failure is Failure.REFUSED:
             if self._failures == 1 or self._once.first(failed.why):
-                log.error(
-                    "the back end refuses us; metrics wait until credentials or endpoint are mended", answer=failed.why
-                )
+                told = f"the back end refuses us; {self._tally.signal} wait until credentials or endpoint are mended"
+                log.error(told, answer=failed.why)
         elif self._failures == 1:
-            log.warning("metrics cannot be sent; they wait", answer=failed.why)
+            log.warning(f"{self._tally.signal} cannot be sent; they wait", answer=failed.why)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not longer than until somebody is in a hurry."""

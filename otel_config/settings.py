@@ -3,17 +3,20 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final
 from urllib.parse import urlsplit
 
 from quaywatch.secret import Secret
 
+from .catalogue import Signal
 from .encoding import BATCH_BYTES
 from .queue import QUEUE_BYTES
 from .wire import Temporality
 
-GRPC_PORT = 4317
-Signal = Literal["metrics", "traces", "logs"]
+GRPC_PORT: Final = 4317
+SPANS_EVERY: Final = 5.0
+LINES_EVERY: Final = 1.0
+"""Seconds, as OpenTelemetry's specification has them."""
 
 
 class Protocol(StrEnum):
@@ -66,7 +69,9 @@ class SignalSettings:
 class OtlpSettings:
     """How everything leaves over OTLP. A signal that is None is off. Times in seconds, sizes in bytes.
 
-    ``service_name`` and ``resource`` are what the environment says about the resource.
+    ``interval`` is that of the metrics; spans and lines of the log leave ``spans_every`` and ``lines_every`` seconds.
+    ``queue_bytes`` bounds the metrics that wait; spans and lines may wait in a quarter of that each. ``service_name``
+    and ``resource`` are what the environment says about the resource.
     """
 
     metrics: SignalSettings | None = None
@@ -74,6 +79,8 @@ class OtlpSettings:
     logs: SignalSettings | None = None
     temporality: Temporality = Temporality.CUMULATIVE
     interval: float = 15.0
+    spans_every: float = SPANS_EVERY
+    lines_every: float = LINES_EVERY
     batch_bytes: int = BATCH_BYTES
     queue_bytes: int = QUEUE_BYTES
     spool: Path | None = None

@@ -23,10 +23,10 @@ _PART: Final = ".part"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A batch on disk: its number in the order of making, its points, when it was made, its bytes."""
+    """A batch on disk: its number in the order of making, how many items it has, when it was made, its bytes."""
 
     number: int
-    points: int
+    items: int
     made: float
     size: int
 
@@ -70,12 +70,12 @@ class Spool:
         for path in self._directory.iterdir():
             match = _NAME.fullmatch(path.name)
             if match:
-                number, points, milliseconds = map(int, match.groups())
-                yield Stored(number, points, milliseconds / 1000, path.stat().st_size)
+                number, items, milliseconds = map(int, match.groups())
+                yield Stored(number, items, milliseconds / 1000, path.stat().st_size)
 
     def write(self, number: int, batch: Batch) -> Stored:
         """Keep a batch. Raises OSError when the disk does not take it."""
-        stored = Stored(number, batch.points, batch.made, len(batch.payload))
+        stored = Stored(number, batch.items, batch.made, len(batch.payload))
         path = self._path(stored)
         part = path.with_name(path.name + _PART)
         part.write_bytes(batch.payload)
@@ -98,4 +98,4 @@ class Spool:
 
     def _path(self, stored: Stored) -> Path:
         milliseconds = round(stored.made * 1000)
-        return self._directory / f"{stored.number:016d}-{stored.points}-{milliseconds}.otlp.gz"
+        return self._directory / f"{stored.number:016d}-{stored.items}-{milliseconds}.otlp.gz"

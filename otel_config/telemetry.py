@@ -1,12 +1,13 @@
 """All three signals, started and stopped together.
 
-What sends them is imported when it is wanted: an agent that is only scraped does without its memory.
+Metrics, spans and lines of the log go one way each, all of one make: encoded, queued, sent. What is needed for it is
+imported when it is wanted: an agent that is only scraped does without its memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,12 @@ from quaywatch.clock import Clock, SystemClock
 from quaywatch.contract import Meter, Snapshot
 from quaywatch.errors import ConfigError
 
-from .catalogue import count_from_zero
-from .outcomes import Outcomes
-from .settings import OtlpSettings, SignalSettings
+from .settings import OtlpSettings
 from .structured import shipping
-from .traces import Traces
+from .traces import tracer
 
 if TYPE_CHECKING:
-    from .logs import Logs
-    from .metrics import MetricPump
+    from .ways import Ways
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +30,7 @@ class Telemetry:
     """What leaves over OTLP. ``tracer`` makes spans with ids, whether they are sent or not."""
 
     tracer: Tracer
-    _traces: Traces
-    _pump: MetricPump | None
-    _logs: Logs | None
+    _ways: Ways | None
 
     @classmethod
     async def start(
@@ -60,25 +56,23 @@ class Telemetry:
         Raises:
             ConfigError: when the spool directory, or a file of a header or certificate, cannot be used.
         """
-        clock = clock or SystemClock()
         _read_files(settings)
-        count_from_zero(meter, settings.signals)
-        pump = None
-        if settings.metrics is not None:
-            from .metrics import metric_pump  # noqa: PLC0415 - see above
+        if not settings.signals:
+            return cls(tracer(resource, None), None)
+        from .ways import ways  # noqa: PLC0415 - see above
 
-            began = clock.time() if since is None else since
-            pump = metric_pump(settings, settings.metrics, snapshot, meter, resource, since=began, clock=clock)
-            await pump.start()
-        traces = Traces(settings.traces, resource, Outcomes("traces", meter, clock))
-        logs = _logs(settings.logs, resource, Outcomes("logs", meter, clock)) if settings.logs else None
-        if logs is not None:
-            shipping.ship = logs.ship
-        return cls(traces.tracer, traces, pump, logs)
+        clock = clock or SystemClock()
+        made = ways(settings, snapshot, meter, resource, clock.time() if since is None else since, clock)
+        await made.start()
+        if made.ship is not None:
+            shipping.ship = made.ship
+        return cls(tracer(resource, made.take), made)
 
     async def flush(self, within: float) -> bool:
         """Export everything now, all signals at once; whether all of it was delivered within so many seconds."""
-        return all(await asyncio.gather(*(signal.flush(within) for signal in self._signals)))
+        if self._ways is None:
+            return True
+        return all(await asyncio.gather(*(pump.flush(within) for pump in self._ways.pumps)))
 
     async def close(self, within: float, *, end_series: bool = False) -> None:
         """Export a last time and stop, all signals at once, within so many seconds whatever the back ends do.
@@ -86,18 +80,11 @@ class Telemetry:
         ``end_series`` ends every series at the back end: for a reload that changes resource or back end. On a plain
         stop the series are left to the store's look-back, so that a restart makes no gap.
         """
-        if self._logs is not None and shipping.ship == self._logs.ship:
+        if self._ways is None:
+            return
+        if shipping.ship is self._ways.ship:
             shipping.ship = None
-        closing: list[Awaitable[None]] = [self._traces.close(within)]
-        if self._logs is not None:
-            closing.append(self._logs.close(within))
-        if self._pump is not None:
-            closing.append(self._pump.close(within, end_series=end_series))
-        await asyncio.gather(*closing)
-
-    @property
-    def _signals(self) -> list[Traces | Logs | MetricPump]:
-        return [self._traces, *(signal for signal in (self._logs, self._pump) if signal is not None)]
+        await asyncio.gather(*(pump.close(within, end_series=end_series) for pump in self._ways.pumps))
 
 
 def _read_files(settings: OtlpSettings) -> None:
@@ -113,9 +100,3 @@ def _read_files(settings: OtlpSettings) -> None:
             f"telemetry.otlp: a file of a header or certificate cannot be read: {error}",
             remedy="files that can be read",
         ) from error
-
-
-def _logs(settings: SignalSettings, resource: Mapping[str, str], outcomes: Outcomes) -> Logs:
-    from .logs import Logs  # noqa: PLC0415 - see above
-
-    return Logs(settings, resource, outcomes)

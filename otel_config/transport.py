@@ -1,8 +1,11 @@
-"""What a sender asks of the wire."""
+"""What a sender asks of the wire, and the wire that settings ask for."""
 
 from typing import Protocol
 
+from .catalogue import Signal
 from .outcome import Outcome
+from .settings import Protocol as Spoken
+from .settings import SignalSettings
 
 
 class Transport(Protocol):
@@ -15,3 +18,17 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Let go of the connection without waiting for the other side."""
         ...
+
+
+def transport(signal: Signal, settings: SignalSettings) -> Transport:
+    """The way to where the settings of this signal say; it connects when it is first used.
+
+    What sends is imported when it is wanted: who speaks one protocol does without the other's memory.
+    """
+    if settings.protocol is Spoken.HTTP:
+        from .http_transport import HttpTransport  # noqa: PLC0415 - see above
+
+        return HttpTransport(signal, settings)
+    from .grpc_transport import GrpcTransport  # noqa: PLC0415 - see above
+
+    return GrpcTransport(signal, settings)

@@ -24,7 +24,8 @@ _HEADER: Final = """\
 # A configuration of Quaywatch. What is commented out shows its default.
 #
 # Any value may be ${env:NAME}, ${env:NAME:-default} or ${file:PATH}; a $ is written $$. A secret that comes from a
-# file is read anew when the file changes. `quaywatch config check` says what is wrong, with file and line.
+# file is read anew when the file changes, and so are certificates. `quaywatch config check` says what is wrong, with
+# file and line.
 """
 _NAMES: Final[Mapping[TargetKind, str]] = {
     TargetKind.POSTGRES: "erp-db",

@@ -303,10 +303,11 @@ def _refuse_unused_ca(table: _WithCa) -> _WithCa:
 
 
 class QueueTable(Table):
-    """What happens to metrics while the back end is away."""
+    """What is kept while the back end is away."""
 
     bytes: Annotated[Whole, Field(ge=1_048_576)] = Field(
-        default=67_108_864, description="how much is kept; the oldest goes"
+        default=67_108_864,
+        description="how much is kept of metrics, and a quarter of it of traces and of logs each; the oldest goes",
     )
     spool: AbsolutePath | None = Field(
         default=None,

@@ -74,7 +74,7 @@ async def test_tls_is_taken_where_it_is_offered(encrypted: Encrypted) -> None:
 
 
 async def test_tls_is_verified(encrypted: Encrypted, tmp_path: Path) -> None:
-    """A certificate of a known authority is taken, one of a stranger's refused.
+    """Row 24: a certificate of a known authority is taken, one of a stranger's refused.
 
     An authority that takes another's place in the file counts from the next connection on.
     """

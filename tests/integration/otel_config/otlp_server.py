@@ -28,6 +28,7 @@ _SERVICES: Mapping[str, tuple[str, Any, Any]] = {
     "traces": ("trace.v1.TraceService", traces.ExportTraceServiceRequest, traces.ExportTraceServiceResponse),
     "logs": ("logs.v1.LogsService", logs.ExportLogsServiceRequest, logs.ExportLogsServiceResponse),
 }
+_REJECTED = {"metrics": "rejected_data_points", "traces": "rejected_spans", "logs": "rejected_log_records"}
 Signal = Literal["metrics", "traces", "logs"]
 
 
@@ -121,7 +122,7 @@ class OtlpServer:
             metadata = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
             compressed = "gzip" in metadata.get("grpc-encoding", "gzip")
             self._keep(signal, request_type.FromString(payload), metadata, len(payload), compressed=compressed)
-            return _response(response_type, answer)
+            return _response(signal, response_type, answer)
 
         method: Any = grpc.unary_unary_rpc_method_handler(
             export,
@@ -152,7 +153,7 @@ class OtlpServer:
         body = await request.read()  # aiohttp has taken the compression off
         compressed = request.headers.get("Content-Encoding") == "gzip"
         self._keep(signal, request_type.FromString(body), dict(request.headers), len(body), compressed=compressed)
-        encoded = _response(response_type, answer).SerializeToString()
+        encoded = _response(signal, response_type, answer).SerializeToString()
         return web.Response(body=encoded, content_type=PROTOBUF)
 
     def _next(self) -> Answer:
@@ -164,12 +165,12 @@ class OtlpServer:
         getattr(self, signal).append(Took(request=request, headers=lower, compressed=compressed, size=size))
 
 
-def _response(response_type: Any, answer: Answer) -> Any:
+def _response(signal: str, response_type: Any, answer: Answer) -> Any:
     response = response_type()
     if answer.rejected or answer.message:
         response.partial_success.error_message = answer.message
     if answer.rejected:
-        response.partial_success.rejected_data_points = answer.rejected
+        setattr(response.partial_success, _REJECTED[signal], answer.rejected)
     return response
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_config.settings import OtlpSettings, Protocol, SignalSettings
+from quaywatch.secret import Secret
 from tests.integration.otel_config.otlp_server import Took
 from tests.unit.otel_config.fakes import identities, metrics_in
 
@@ -27,10 +28,11 @@ def settings(
     *signals: str,
     timeout: float = 5.0,
     files: Mapping[str, Path] | None = None,
+    headers: tuple[tuple[str, Secret], ...] = (),
     **more: Any,
 ) -> OtlpSettings:
     """The settings of these signals, the metrics alone when none is named; ``files`` are certificates."""
-    line = {"timeout": timeout, **(files or {})}
+    line = {"timeout": timeout, "headers": headers, **(files or {})}
     on: dict[str, Any] = {name: signal(address, protocol, name, **line) for name in signals or ("metrics",)}
     return OtlpSettings(**on, **more)
 

@@ -13,12 +13,11 @@ from typing import Self
 import pytest
 from grpc import StatusCode
 
-from otel_config.grpc_transport import GrpcTransport
-from otel_config.http_transport import HttpTransport
 from otel_config.outcome import Failed, Failure, Outcome, Sent
 from otel_config.settings import Compression, Protocol
 from otel_config.telemetry import Telemetry
 from otel_config.transport import Transport
+from otel_config.transport import transport as transport_to
 from quaywatch.contract import Kind, Metric, Series
 from quaywatch.secret import Secret
 from tests.integration.otel_config.otlp_server import Answer, OtlpServer
@@ -31,8 +30,7 @@ ONE = Held([series(UP, 1, target="a")])
 
 def transport(server: OtlpServer, **more: object) -> Transport:
     """A transport of the server's protocol."""
-    to = signal(server.address, server.protocol, "metrics", **more)
-    return GrpcTransport(to) if server.protocol is Protocol.GRPC else HttpTransport(to)
+    return transport_to("metrics", signal(server.address, server.protocol, "metrics", **more))
 
 
 async def sent_once(server: OtlpServer, payload: bytes = b"", **more: object) -> Outcome:
@@ -165,7 +163,7 @@ async def test_an_outage_loses_nothing(server: OtlpServer) -> None:
     telemetry = await Telemetry.start(at, snapshot, meter, RESOURCE)
     await until(lambda: len(server.metrics) >= 2)
     await server.stop()
-    await until(lambda: meter.batches("outage") >= 1 and meter.values["quaywatch.export.queue.age",] > 0.5)
+    await until(lambda: meter.batches("outage") >= 1 and meter.values["quaywatch.export.queue.age", "metrics"] > 0.5)
     await server.start()
     assert await telemetry.flush(20)
     await telemetry.close(5)

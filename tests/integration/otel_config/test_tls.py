@@ -102,6 +102,33 @@ async def test_a_certificate_that_is_missing_is_a_refusal(authority: Authority, 
     assert outcome.failure is Failure.REFUSED
 
 
+async def test_renewed_certificates_are_taken_up_by_every_signal(tmp_path: Path, protocol: Protocol) -> None:
+    """Row 24: a server of another authority, which asks for certificates of its own, is spoken to with renewed files.
+
+    Nothing is restarted for it, and what was said before it leaves then.
+    """
+    old, new = Authority(trustme.CA(), tmp_path), Authority(trustme.CA(), tmp_path)
+    files = {"ca_file": old.ca_file(), **old.client()}
+    server = OtlpServer(protocol, tls=old.server(asks_clients=True))
+    await server.start()
+    at = settings(server.address, protocol, "metrics", "traces", "logs", files=files)
+    telemetry = await Telemetry.start(at, Held(many(1)), FakeMeter(), RESOURCE)
+    telemetry.tracer.start_span("before").end()
+    assert await telemetry.flush(20)
+    await server.stop()
+    server.tls = new.server(asks_clients=True)
+    await server.start()
+    telemetry.tracer.start_span("meanwhile").end()
+    assert not await telemetry.flush(1)
+    assert files == {"ca_file": new.ca_file(), **new.client()}
+    telemetry.tracer.start_span("after").end()
+    assert await telemetry.flush(20)
+    names = [scope.spans[0].name for took in server.traces for scope in took.request.resource_spans[0].scope_spans]
+    assert names == ["before", "meanwhile", "after"]
+    await telemetry.close(5)
+    await server.stop()
+
+
 async def test_all_signals_go_over_tls(authority: Authority, protocol: Protocol) -> None:
     """Metrics, traces and logs trust the same authority and show the same certificate."""
     server = OtlpServer(protocol, tls=authority.server(asks_clients=True))

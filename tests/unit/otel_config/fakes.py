@@ -49,6 +49,10 @@ class FakeMeter:
         """How many points had this outcome."""
         return self.values.get(("quaywatch.export.points", outcome), 0)
 
+    def items(self, of: str, outcome: str) -> float:
+        """How many ``spans``, ``records`` or ``points`` had this outcome."""
+        return self.values.get((f"quaywatch.export.{of}", outcome), 0)
+
     def batches(self, outcome: str, signal: str = "metrics") -> float:
         """How many batches of a signal had this outcome."""
         return self.values.get(("quaywatch.export.batches", signal, outcome), 0)

@@ -191,7 +191,7 @@ def test_ten_thousand_series_leave_whole_in_batches_below_the_limit(meter: FakeM
     content = many(10_000)
     limit = 50_000
     batches = list(Encoder({"service.name": "quaywatch"}, meter, batch_bytes=limit).encode(content, NOW))
-    assert sum(batch.points for batch in batches) == 10_000
+    assert sum(batch.items for batch in batches) == 10_000
     assert len(set(identities(decoded(batches)))) == len(identities(decoded(batches))) == 10_000
     assert max(len(gzip.decompress(batch.payload)) for batch in batches) <= limit
     assert len(batches) < 40

@@ -191,8 +191,11 @@ def test_interval_and_service_come_from_the_environment() -> None:
         OTEL_METRIC_EXPORT_INTERVAL="30000",
         OTEL_SERVICE_NAME="watch",
         OTEL_RESOURCE_ATTRIBUTES="team=a%2Cb, k8s.pod.name=p-1",
+        OTEL_BSP_SCHEDULE_DELAY="500",
+        OTEL_BLRP_SCHEDULE_DELAY="2000",
     )
     assert (found.interval, found.service_name) == (30.0, "watch")
+    assert (found.spans_every, found.lines_every) == (0.5, 2.0)
     assert found.resource == (("team", "a,b"), ("k8s.pod.name", "p-1"))
 
 
@@ -263,6 +266,12 @@ def test_an_empty_variable_is_not_set() -> None:
             "'ftp://c:1' is no address, allowed: http://host:port or https://host:port, or host:port",
         ),
         ("OTEL_CONFIG_FILE", "otel.yaml", "is not read, allowed: the agent's own configuration file"),
+        (
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            "4096",
+            "is not read, allowed: telemetry.otlp.queue in the agent's own configuration file, in bytes",
+        ),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "4096", "is not read, allowed: OTEL_EXPORTER_OTLP_TIMEOUT"),
         (
             "OTEL_RESOURCE_ATTRIBUTES",
             "team",

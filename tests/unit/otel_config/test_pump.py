@@ -11,10 +11,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
 from otel_config.encoding import Encoder
-from otel_config.metrics import MetricPump
+from otel_config.metrics import Metrics
 from otel_config.outcome import Outcome
+from otel_config.pump import Pump
 from otel_config.queue import QUEUE_BYTES, BatchQueue
-from otel_config.sender import MetricSender
+from otel_config.sender import Sender
+from otel_config.tally import Tally
 from quaywatch.contract import Kind, Metric, Series
 from tests.unit.otel_config.fakes import FakeClock, FakeMeter, Held, Wire, identities, many, metrics_in, series
 
@@ -62,10 +64,11 @@ class Bench:
 
     def __init__(self, wire: Wire | None = None, content: Sequence[Series] = ()) -> None:
         self.clock, self.meter, self.wire, self.held = Ticks(), FakeMeter(), wire or Wire(), Held(content)
-        self.queue = BatchQueue(QUEUE_BYTES, self.meter, self.clock)
-        sender = MetricSender(self.wire, self.queue, self.meter, FakeClock())
-        encoder = Encoder({"service.name": "quaywatch"}, self.meter)
-        self.pump = MetricPump(self.held, encoder, self.queue, sender, 15.0, self.clock)
+        tally = Tally("metrics", self.meter, self.clock)
+        self.queue = BatchQueue(QUEUE_BYTES, tally, self.clock)
+        sender = Sender(self.wire, self.queue, tally, FakeClock())
+        self.source = Metrics(self.held, Encoder({"service.name": "quaywatch"}, self.meter), self.clock)
+        self.pump = Pump("metrics", self.source, self.queue, sender, 15.0, self.clock)
 
     @property
     def requests(self) -> list[ExportMetricsServiceRequest]:
@@ -76,7 +79,7 @@ class Bench:
 async def test_every_interval_one_export() -> None:
     """Each tick sends what is fresh then."""
     bench = Bench(content=[series(UP, 1, target="a")])
-    await bench.pump.start()
+    bench.pump.start()
     await settle()
     bench.held.content = [series(UP, 0, target="a")]
     await bench.clock.tick()
@@ -90,7 +93,7 @@ async def test_every_interval_one_export() -> None:
 async def test_a_dead_back_end_delays_no_export() -> None:
     """While one batch hangs, each further interval is encoded and queued in its turn."""
     bench = Bench(Silent(), [series(UP, 1, target="a")])
-    await bench.pump.start()
+    bench.pump.start()
     await settle()
     for _ in range(4):
         await bench.clock.tick()
@@ -101,25 +104,25 @@ async def test_a_dead_back_end_delays_no_export() -> None:
 async def test_ten_minutes_without_a_back_end_lose_nothing() -> None:
     """40 exports of 10,000 series wait in the default queue, whole."""
     bench = Bench(Silent(), many(10_000))
-    await bench.pump.start()
+    bench.pump.start()
     await settle()
     for _ in range(39):
         await bench.clock.tick()
     assert bench.meter.batches("overflow") == 0
-    assert sum(waiting.points for waiting in bench.queue._waiting.values()) == 400_000
+    assert sum(waiting.items for waiting in bench.queue._waiting.values()) == 400_000
     await bench.pump.close(0.6)
 
 
 async def test_a_flush_exports_now_and_says_whether_it_arrived() -> None:
     """True only when everything that waited was delivered."""
     bench = Bench(content=[series(UP, 1, target="a")])
-    await bench.pump.start()
+    bench.pump.start()
     await settle()
     assert await bench.pump.flush(5)
     assert len(bench.wire.sent) == 2
     await bench.pump.close(5)
     dead = Bench(Silent(), [series(UP, 1, target="a")])
-    await dead.pump.start()
+    dead.pump.start()
     assert not await dead.pump.flush(0.05)
     await dead.pump.close(0.6)
 
@@ -127,7 +130,7 @@ async def test_a_flush_exports_now_and_says_whether_it_arrived() -> None:
 async def test_a_close_over_a_black_hole_ends_in_time() -> None:
     """Whatever waits, the agent stops when it was told to."""
     bench = Bench(Silent(), many(5000))
-    await bench.pump.start()
+    bench.pump.start()
     began = time.monotonic()
     await bench.pump.close(1.0)
     assert time.monotonic() - began < 30
@@ -136,7 +139,7 @@ async def test_a_close_over_a_black_hole_ends_in_time() -> None:
 async def test_the_last_export_is_sent_on_close() -> None:
     """What became known after the last tick still leaves."""
     bench = Bench(content=[series(UP, 1, target="a")])
-    await bench.pump.start()
+    bench.pump.start()
     await settle()
     bench.held.content = [series(UP, 1, target="a"), series(UP, 1, target="late")]
     await bench.pump.close(5)
@@ -146,7 +149,7 @@ async def test_the_last_export_is_sent_on_close() -> None:
 async def test_series_are_ended_on_close_where_asked() -> None:
     """An agent that comes back as somebody else leaves nothing standing."""
     bench = Bench(content=[series(UP, 1, target="a")])
-    await bench.pump.start()
+    bench.pump.start()
     await settle()
     await bench.pump.close(5, end_series=True)
     [point] = list(metrics_in(bench.requests))[-1].gauge.data_points
@@ -165,8 +168,8 @@ async def test_a_defect_in_one_export_is_not_the_end() -> None:
                 raise RuntimeError("a defect")
             return good()
 
-    bench.pump._snapshot = Broken()
-    await bench.pump.start()
+    bench.source._snapshot = Broken()
+    bench.pump.start()
     await settle()
     broken = False
     await bench.clock.tick()
@@ -186,7 +189,7 @@ async def test_encoding_lets_others_run() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    await bench.pump._export(bench.held.series())
+    await bench.pump._export(bench.source.batches())
     task.cancel()
     assert turns >= 20
 

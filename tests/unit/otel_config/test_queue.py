@@ -13,6 +13,7 @@ import pytest
 from otel_config.encoding import Batch
 from otel_config.queue import BatchQueue
 from otel_config.spool import Spool
+from otel_config.tally import Tally
 from quaywatch.errors import ConfigError
 from tests.unit.otel_config.fakes import FakeClock, FakeMeter
 
@@ -20,6 +21,11 @@ from tests.unit.otel_config.fakes import FakeClock, FakeMeter
 def batch(content: bytes, points: int = 1, made: float = 1_700_000_000.0) -> Batch:
     """A batch; its bytes need not be a request here."""
     return Batch(gzip.compress(content, mtime=0), points, made)
+
+
+def tallied(meter: FakeMeter, clock: FakeClock | None = None) -> Tally:
+    """What a queue of metrics counts on."""
+    return Tally("metrics", meter, clock or FakeClock())
 
 
 def spooled(directory: Path) -> list[Path]:
@@ -57,7 +63,7 @@ def meter() -> FakeMeter:
 async def queue(request: pytest.FixtureRequest, meter: FakeMeter, tmp_path: Path) -> AsyncIterator[BatchQueue]:
     """A queue of 10 kB, in memory and with a spool."""
     spool = Spool(tmp_path / "spool") if request.param == "disk" else None
-    queue = BatchQueue(10_000, meter, FakeClock(), spool)
+    queue = BatchQueue(10_000, tallied(meter), FakeClock(), spool)
     await queue.open()
     yield queue
     queue.close()
@@ -67,9 +73,9 @@ async def test_batches_come_out_in_the_order_they_went_in(queue: BatchQueue, met
     """First in, first out, with their bytes; the size goes back to zero."""
     for content in (b"one", b"two", b"three"):
         await queue.put(batch(content))
-    assert meter.values["quaywatch.export.queue.size",] == queue.size > 0
+    assert meter.values["quaywatch.export.queue.size", "metrics"] == queue.size > 0
     assert await drain(queue) == [b"one", b"two", b"three"]
-    assert meter.values["quaywatch.export.queue.size",] == queue.size == 0
+    assert meter.values["quaywatch.export.queue.size", "metrics"] == queue.size == 0
 
 
 async def test_what_does_not_fit_pushes_out_the_oldest(queue: BatchQueue, meter: FakeMeter) -> None:
@@ -102,14 +108,14 @@ async def test_a_batch_larger_than_the_queue_is_counted(queue: BatchQueue, meter
 async def test_the_age_is_that_of_the_oldest(meter: FakeMeter) -> None:
     """It grows while nothing leaves, and is 0 when nothing waits."""
     clock = FakeClock(1_700_000_100.0)
-    queue = BatchQueue(10_000, meter, clock)
+    queue = BatchQueue(10_000, tallied(meter, clock), clock)
     await queue.put(batch(b"x", made=1_700_000_000.0))
-    assert meter.values["quaywatch.export.queue.age",] == 100
+    assert meter.values["quaywatch.export.queue.age", "metrics"] == 100
     clock.now += 15
     queue.tell()
-    assert meter.values["quaywatch.export.queue.age",] == 115
+    assert meter.values["quaywatch.export.queue.age", "metrics"] == 115
     await drain(queue)
-    assert meter.values["quaywatch.export.queue.age",] == 0
+    assert meter.values["quaywatch.export.queue.age", "metrics"] == 0
 
 
 async def test_waiting_for_a_head_and_for_the_end(queue: BatchQueue) -> None:
@@ -128,16 +134,16 @@ class TestSpool:
 
     async def test_a_new_agent_finds_what_the_old_one_left(self, meter: FakeMeter, tmp_path: Path) -> None:
         """Order, points and times are as they were, and new batches queue behind them."""
-        old = BatchQueue(10_000, meter, FakeClock(), Spool(tmp_path))
+        old = BatchQueue(10_000, tallied(meter), FakeClock(), Spool(tmp_path))
         await old.open()
         for number in range(12):
             await old.put(batch(b"%d" % number, points=number + 1))
         old.close()
-        new = BatchQueue(10_000, meter, FakeClock(), Spool(tmp_path))
+        new = BatchQueue(10_000, tallied(meter), FakeClock(), Spool(tmp_path))
         await new.open()
         await new.put(batch(b"new"))
         first = await new.head()
-        assert (first.points, first.made) == (1, 1_700_000_000.0)
+        assert (first.items, first.made) == (1, 1_700_000_000.0)
         assert await drain(new) == [b"%d" % number for number in range(12)] + [b"new"]
         assert spooled(tmp_path) == []
         new.close()
@@ -145,12 +151,12 @@ class TestSpool:
     async def test_a_smaller_limit_keeps_the_newest(self, meter: FakeMeter, tmp_path: Path) -> None:
         """What the old agent left beyond the new limit is dropped and counted, on disk too."""
         contents = [incompressible(3000) for _ in range(3)]
-        old = BatchQueue(10_000, meter, FakeClock(), Spool(tmp_path))
+        old = BatchQueue(10_000, tallied(meter), FakeClock(), Spool(tmp_path))
         await old.open()
         for content in contents:
             await old.put(batch(content))
         old.close()
-        new = BatchQueue(4_000, meter, FakeClock(), Spool(tmp_path))
+        new = BatchQueue(4_000, tallied(meter), FakeClock(), Spool(tmp_path))
         await new.open()
         assert len(spooled(tmp_path)) == 1
         assert await drain(new) == contents[-1:]
@@ -159,7 +165,7 @@ class TestSpool:
 
     async def test_two_agents_never_share_a_directory(self, meter: FakeMeter, tmp_path: Path) -> None:
         """The second one is refused and told why; when the first has let go, it may."""
-        first, second = Spool(tmp_path), BatchQueue(10_000, meter, FakeClock(), Spool(tmp_path))
+        first, second = Spool(tmp_path), BatchQueue(10_000, tallied(meter), FakeClock(), Spool(tmp_path))
         first.open()
         with pytest.raises(ConfigError, match="another agent uses it"):
             await second.open()
@@ -169,7 +175,7 @@ class TestSpool:
 
     async def test_a_damaged_file_is_skipped(self, meter: FakeMeter, tmp_path: Path) -> None:
         """It reads as nothing; strangers' files and half-written ones are no batches."""
-        queue = BatchQueue(10_000, meter, FakeClock(), Spool(tmp_path))
+        queue = BatchQueue(10_000, tallied(meter), FakeClock(), Spool(tmp_path))
         await queue.open()
         await queue.put(batch(b"whole"))
         await queue.put(batch(b"damaged"))
@@ -178,7 +184,7 @@ class TestSpool:
         damaged.write_bytes(whole.read_bytes()[:-3])
         (tmp_path / "README").write_text("not ours")
         (tmp_path / "0000000000000009-1-1.otlp.gz.part").write_bytes(b"half")
-        again = BatchQueue(10_000, meter, FakeClock(), Spool(tmp_path))
+        again = BatchQueue(10_000, tallied(meter), FakeClock(), Spool(tmp_path))
         await again.open()
         assert await drain(again) == [b"whole", None]
         assert names(tmp_path) == {"README", "lock"}
@@ -187,7 +193,7 @@ class TestSpool:
     async def test_a_disk_that_takes_nothing_leaves_it_to_memory(self, meter: FakeMeter, tmp_path: Path) -> None:
         """A full or vanished disk loses no batch while the agent runs."""
         spool = tmp_path / "spool"
-        queue = BatchQueue(10_000, meter, FakeClock(), Spool(spool))
+        queue = BatchQueue(10_000, tallied(meter), FakeClock(), Spool(spool))
         await queue.open()
         (spool / "lock").unlink()
         spool.rmdir()

@@ -13,7 +13,8 @@ from otel_config.encoding import Batch
 from otel_config.http_transport import retry_after
 from otel_config.outcome import DOUBTFUL_TRIES, Failed, Failure, Outcome, Sent, of_code, of_status, short
 from otel_config.queue import BatchQueue
-from otel_config.sender import BackOff, MetricSender
+from otel_config.sender import BackOff, Sender
+from otel_config.tally import Tally
 from tests.unit.otel_config.fakes import FakeClock, FakeMeter, Wire
 
 DOWN = Failed(Failure.OUTAGE, "UNAVAILABLE: down")
@@ -27,9 +28,10 @@ class Bench:
 
     def __init__(self, answers: Iterable[Outcome | Callable[[], Outcome]]) -> None:
         self.meter, self.clock, self.wire = FakeMeter(), FakeClock(), Wire(answers)
-        self.queue = BatchQueue(1 << 20, self.meter, self.clock)
-        back_off = BackOff(chance=lambda: 1.0)
-        self.sender = MetricSender(self.wire, self.queue, self.meter, self.clock, back_off)
+        self.tally = Tally("metrics", self.meter, self.clock)
+        self.queue = BatchQueue(1 << 20, self.tally, self.clock)
+        self.back_off = BackOff(chance=lambda: 1.0)
+        self.sender = Sender(self.wire, self.queue, self.tally, self.clock, self.back_off)
 
     async def send(self, *contents: bytes) -> list[bytes]:
         """Queue batches of ten points and empty the queue; what the wire took."""
@@ -139,7 +141,7 @@ class Stuck(Wire):
 async def test_a_flush_ends_in_time_over_a_dead_line() -> None:
     """It says that not everything left, and the sender closes at once."""
     bench = Bench(())
-    sender = MetricSender(Stuck(), bench.queue, bench.meter, bench.clock)
+    sender = Sender(Stuck(), bench.queue, bench.tally, bench.clock)
     await bench.queue.put(Batch(gzip.compress(b"x"), 1, 0.0))
     sender.start()
     async with asyncio.timeout(5):
@@ -150,20 +152,44 @@ async def test_a_flush_ends_in_time_over_a_dead_line() -> None:
 async def test_a_flush_does_not_wait_for_the_back_off() -> None:
     """Who flushes is in a hurry: the next try is now."""
     bench = Bench([DOWN])
-    asleep, never = asyncio.Event(), asyncio.Event()
-
-    class Patient(FakeClock):
-        async def sleep(self, seconds: float) -> None:
-            self.naps.append(seconds)
-            asleep.set()
-            await never.wait()
-
-    sender = MetricSender(bench.wire, bench.queue, bench.meter, Patient())
+    clock = Endless()
+    sender = Sender(bench.wire, bench.queue, bench.tally, clock)
     await bench.queue.put(Batch(gzip.compress(b"x"), 1, 0.0))
     sender.start()
-    await asleep.wait()
+    await clock.asleep.wait()
     assert await sender.flush(5)
     await sender.close()
+
+
+async def test_a_flush_without_a_pause_hurries_nobody_later() -> None:
+    """The first back-off of the next outage is kept."""
+    bench = Bench(())
+    clock = Endless()
+    sender = Sender(Wire([Sent(), DOWN]), bench.queue, bench.tally, clock, bench.back_off)
+    sender.start()
+    for content in (b"one", b"two"):
+        assert await sender.flush(5)
+        await bench.queue.put(Batch(gzip.compress(content), 1, 0.0))
+        async with asyncio.timeout(5):
+            await (bench.queue.drained() if content == b"one" else clock.asleep.wait())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert (clock.naps, bench.meter.batches("outage"), len(bench.queue)) == ([1.0], 1, 1)
+    await sender.close()
+
+
+class Endless(FakeClock):
+    """A clock whose sleepers sleep on; ``asleep`` once there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """For ever."""
+        self.naps.append(seconds)
+        self.asleep.set()
+        await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize(
