@@ -109,8 +109,8 @@ def _standbys(levels: Levels) -> tuple[Panel, ...]:
         ),
         narrower(
             title="How many standbys stream?",
-            description="Those connected to each server, those expected where that is told, and others that read its log:"
-            " subscribers, backups.",
+            description="Those connected to each server, those expected where that is told, and others that read its"
+            " log: subscribers, backups.",
             queries=(
                 Query(
                     f'sum by (target) (<postgresql.replication.standbys>{{{HERE}, state="streaming"}})', "{{target}}"
