@@ -8,12 +8,12 @@ answers. No answer is a 0 here and no error: it is what is measured.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from quaywatch.contract import Answer, Exporter, Kind, Metric, Odoo, Sample, TargetKind
-from quaywatch.errors import ConnectError, DeadlineError
+from quaywatch.drivers.json_answers import read_json
+from quaywatch.errors import ConnectError, DeadlineError, ParseError
 
 UP = Metric("odoo.web.up", Kind.GAUGE, "", "1 when Odoo's web server answered a visitor without an error, else 0.")
 DURATION = Metric(
@@ -77,8 +77,8 @@ async def _visit(odoo: Odoo, memory: Memory) -> Answer:
 def _database(answer: Answer) -> bool | None:
     """What the health page says of the database server, if it is one and does."""
     try:
-        said = json.loads(answer.body)
-    except ValueError:
+        said = read_json(answer.body, "the page")
+    except ParseError:
         return None
     reached = said.get("db_server_status") if isinstance(said, dict) else None
     return reached if isinstance(reached, bool) else None

@@ -16,7 +16,6 @@ each router's rule, as far as Traefik's API answers at the same address. Tenants
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import re
 import time
@@ -30,6 +29,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample as Line
 
 from quaywatch.contract import Distribution, Exporter, Http, Kind, Metric, Sample, TargetKind
+from quaywatch.drivers.json_answers import read_json
 from quaywatch.errors import AuthError, FaultError, ParseError
 
 BOUNDS: Final = (0.1, 0.3, 1.2, 5.0)
@@ -123,6 +123,7 @@ _NOT_FOUND_FROM, _FAULT_FROM = 300, 500
 _REFUSED: Final = frozenset({401, 403})
 _BY_ROUTER: Final = b"traefik_router_requests_total{"
 _ROUTERS: Final = "/http/routers?per_page=10000"
+_FEWER_ROUTERS: Final = "give the option api a path that is not there: routers then go without their hosts"
 _HOST: Final = re.compile(r"(?<!!)\bHost\(([^)]*)\)")
 _QUOTED: Final = re.compile(r"[`\"]([^`\"]+)[`\"]")
 
@@ -172,9 +173,10 @@ async def _hosts(edge: Http, options: Options) -> Mapping[str, str]:
     answer = await edge.get(f"{options.api}{_ROUTERS}")
     if answer.status >= _NOT_FOUND_FROM:
         return {}
+    routers = read_json(answer.body, "Traefik's list of routers", _FEWER_ROUTERS)
     try:
-        return {router["name"]: hosts_of(router.get("rule", "")) for router in json.loads(answer.body)}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return {router["name"]: hosts_of(router.get("rule", "")) for router in routers}
+    except (TypeError, KeyError, AttributeError) as error:
         raise ParseError("Traefik's list of routers cannot be read") from error
 
 

@@ -6,39 +6,38 @@ and size the other thing is.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from quaywatch.contract import Answer
-from quaywatch.errors import ParseError, WrongResultError
+from quaywatch.drivers.json_answers import read_json
+from quaywatch.errors import WrongResultError
 from quaywatch.script import AnswerPath, Check, Operator, rendered, shortened
 
 _MISSING: Final = object()
+_SHORTER: Final = "ask the server for less, or look at the whole text without a way into it"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """What Odoo returned, or a server's whole answer."""
 
     returned: Any = None
     answer: Answer | None = None
 
-    @property
+    @cached_property
     def content(self) -> Any:
         """What a way leads into.
 
         Raises:
-            ParseError: when a server's answer is not JSON.
+            ParseError: when a server's answer is not JSON, or too long for it.
         """
         if self.answer is None:
             return self.returned
-        try:
-            return json.loads(self.answer.body)
-        except ValueError as error:
-            raise ParseError("the answer is not JSON, and there are ways into it") from error
+        return read_json(self.answer.body, "the answer, into which there are ways,", _SHORTER)
 
     @property
     def whole(self) -> Any:

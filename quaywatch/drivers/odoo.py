@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from quaywatch.secret import Secret
 from .credential import Credential
 from .deadline import deadline
 from .http import Exchanges, HttpAddress, HttpAnswer, HttpServer, refuse_gateway
+from .json_answers import read_json
 from .odoo_json2 import Json2
 from .odoo_web import Form, WebSession
 from .odoo_xmlrpc import XmlRpc
@@ -258,9 +258,9 @@ class OdooServer:
     def _major(self, answer: HttpAnswer, key: str) -> int:
         refuse_gateway(answer, self._address.where)
         try:
-            content = json.loads(answer.body)
+            content = read_json(answer.body, "the version")
             return major_version(content.get("result", content)[key][0])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ParseError, ValueError, LookupError, TypeError, AttributeError) as error:
             remedy = "check that the url leads to Odoo itself"
             raise ParseError(f"{self._address.where}: it does not say its version", remedy=remedy) from error
 

@@ -14,6 +14,7 @@ from quaywatch.errors import InternalError, ParseError, TargetError
 
 from .credential import Credential
 from .http import GATEWAY_STATUSES, Exchanges, HttpAnswer, refuse_gateway
+from .json_answers import FEWER, read_json
 from .odoo_errors import access_denied, fault, first_line, login_refused, no_such_database, strange_status
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
@@ -94,10 +95,7 @@ class Json2:
             refuse_gateway(answer, self._where)
         if answer.content_type != "application/json":
             raise self._of_page(answer)
-        try:
-            content = json.loads(answer.body)
-        except ValueError as error:
-            raise ParseError(f"{self._where}: the answer is not JSON") from error
+        content = read_json(answer.body, f"{self._where}: the answer", FEWER)
         if answer.status != _OK:
             raise self._of_status(answer.status, content)
         return content

@@ -16,6 +16,7 @@ from quaywatch.errors import AuthError, ParseError, TargetError, WrongResultErro
 
 from .credential import Credential
 from .http import Exchanges, HttpAnswer, refuse_gateway
+from .json_answers import FEWER, read_json
 from .odoo_errors import access_denied, fault, first_line, last_line, login_refused, no_such_database, refuse_status
 
 Form = Literal["pdf", "text", "html"]
@@ -135,10 +136,7 @@ class WebSession:
             path, json.dumps({"jsonrpc": "2.0", "method": "call", "params": parameters}).encode(), _JSON
         )
         refuse_status(answer, self._where)
-        try:
-            content = json.loads(answer.body)
-        except ValueError as error:
-            raise ParseError(f"{self._where}: the answer of the web server is not JSON") from error
+        content = read_json(answer.body, f"{self._where}: the answer of the web server", FEWER)
         if "error" in content:
             raise self._of_error(content["error"].get("data", {}))
         return content.get("result")
