@@ -37,27 +37,29 @@ class Sales:
     jane: int
     janes_partner: int
     salesman: str
+    chosen: dict[str, int]
+    """Whom the web client fills in for an order of the salesman's."""
 
 
 @pytest.fixture
 def sales(server: Odoo) -> Iterator[Sales]:
     """Both, and Jane gets mail."""
     admin = server.admin()
-    jane, salesman = _user(admin, "told-jane"), _user(admin, "told-salesman")
+    jane, salesman = _user(admin, "told-jane", "email"), _user(admin, "told-salesman", "inbox")
     (row,) = admin.call("res.users", "read", [jane], fields=["partner_id"])
     partner = row["partner_id"][0]
     team = admin.ensure("crm.team", {"name": "Told"}, {"member_ids": [(6, 0, [salesman])]})
     admin.call("crm.team", "message_subscribe", [team], partner_ids=[partner])
     customer = admin.ensure("res.partner", {"ref": "TOLD-CUSTOMER"}, {"name": "Told", "user_id": jane})
-    yield Sales(customer, jane, partner, "told-salesman")
+    yield Sales(customer, jane, partner, "told-salesman", {"user_id": salesman, "team_id": team})
     admin.call("crm.team", "message_unsubscribe", [team], partner_ids=[partner])
 
 
-def _user(admin: Connection, login: str) -> int:
+def _user(admin: Connection, login: str, notified: str) -> int:
     groups = [admin.reference(name) for name in ("base.group_user", "sales_team.group_sale_salesman")]
     field = "group_ids" if "group_ids" in admin.fields("res.users") else "groups_id"
-    values = {"name": login, "password": PASSWORD, "email": f"{login}@quaywatch.invalid", field: [(6, 0, groups)]}
-    return admin.ensure("res.users", {"login": login}, values, no_reset_password=True)
+    values = {"name": login, "password": PASSWORD, "email": f"{login}@quaywatch.invalid", "notification_type": notified}
+    return admin.ensure("res.users", {"login": login}, {**values, field: [(6, 0, groups)]}, no_reset_password=True)
 
 
 @pytest_asyncio.fixture
@@ -104,13 +106,13 @@ def told(postgres: Postgres, database: str, sales: Sales) -> tuple[int, int]:
 
 @BOTH
 async def test_nobody_is_told_of_a_probes_order(server: Odoo, sales: Sales, salesman: OdooServer, world: World) -> None:
-    """The runs of three flows tell nobody; an order of the same customer as Odoo makes it by itself tells Jane."""
+    """The runs of three flows tell nobody; an order of the same customer as the web client makes it tells Jane."""
     for probe, options in flows(server, sales):
         record = await run_once(salesman, server, options, installation=INSTALLATION, probe=probe)
         assert (record.outcome, record.message) == (Outcome.SUCCESS, "")
     assert told(world.postgres, server.database, sales) == (0, 0)
     lines = [(0, 0, {"product_id": server.product_id, "product_uom_qty": 1})]
-    values = {"partner_id": sales.customer, "client_order_ref": BY_HAND, "order_line": lines}
+    values = {"partner_id": sales.customer, "client_order_ref": BY_HAND, "order_line": lines, **sales.chosen}
     order = await salesman.call("sale.order", "create", values)
     await salesman.call("sale.order", "action_confirm", [order])
     notices, mails = told(world.postgres, server.database, sales)
@@ -123,6 +125,7 @@ async def test_who_would_be_told_by_the_web_client_is_a_risk(server: Odoo, sales
     """Odoo chooses there: the customer's salesperson is named at once, a team's follower before the order goes on."""
     options = browser_order_create.Options(partner=sales.customer, product=server.product_id)
     assert [risk.name for risk in (await look(salesman, options)).risks] == [f"salesperson:{sales.jane}"]
-    order = await salesman.call("sale.order", "create", {"partner_id": sales.customer, "client_order_ref": BY_HAND})
+    values = {"partner_id": sales.customer, "client_order_ref": BY_HAND, **sales.chosen}
+    order = await salesman.call("sale.order", "create", values)
     with pytest.raises(ConfigError, match=rf"accept_risks: \[follower:{sales.janes_partner}\]"):
         await require_untold(salesman, order, options)
