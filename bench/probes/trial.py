@@ -60,7 +60,8 @@ async def over_rpc(server: Odoo, version: int, pairs: int, say: Say) -> Pairs:
 
 
 async def in_browser(server: Odoo, version: int, pairs: int, say: Say) -> Pairs:
-    """So many pairs in a browser."""
+    """So many pairs in a browser. By the product's price the script sees that Odoo has filled in the line."""
+    server.admin().call("product.product", "write", [server.product_id], {"list_price": 2.0})
     options = order_create.Options(partner=seed.PARTNER, product=seed.PRODUCT)
     agent, script = Agent(server), Script(server, version)
 
