@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
 from quaywatch.contract import Odoo, Page, SignIn, Transaction
-from quaywatch.drivers.deadline import deadline
-from quaywatch.errors import FaultError, PermissionDeniedError, QuaywatchError
+from quaywatch.errors import FaultError, PermissionDeniedError
 
-LOGOUT_WITHIN: Final = 3.0
-"""Seconds for logging out."""
 _ACCESS: Final = "Access Error"
 _ENGLISH: Final = "en"
 _BY_TEXT: Final = (":has-text(", ":text-is(")
@@ -119,14 +116,10 @@ async def english(odoo: Odoo, clicked: tuple[str, ...]) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def web_client(odoo: Odoo, tx: Transaction) -> AsyncIterator[Client]:
-    """The web client, not yet logged in to; a session that ends well is logged out of."""
+    """The web client, not yet logged in to; the session is logged out of, however the run ends."""
     selectors = selectors_of(await odoo.version())
     async with odoo.browser().page(tx.mark) as page:
-        client = Client(page, selectors, odoo.database)
-        yield client
-        with suppress(QuaywatchError):
-            async with deadline(LOGOUT_WITHIN, "log out"):
-                await page.open("/web/session/logout")
+        yield Client(page, selectors, odoo.database)
 
 
 class Client:
@@ -155,6 +148,7 @@ class Client:
             password_field="input[name=password]",  # noqa: S106 - a selector
             accepted=self.at.ready,
             refused=_REFUSED,
+            farewell="/web/session/logout",
         )
         await self.page.sign_in(form)
 

@@ -12,13 +12,15 @@ from typing import Protocol
 class SignIn:
     """A login form, by selectors.
 
-    ``accepted`` appears after a good login, each of ``refused`` after a bad one, with what that means.
+    ``accepted`` appears after a good login, each of ``refused`` after a bad one, with what that means. ``farewell`` is
+    a path that logs out: it is loaded at the end of the session, however that ends.
     """
 
     login_field: str
     password_field: str
     accepted: str
     refused: Mapping[str, str] = field(default_factory=dict)
+    farewell: str = ""
 
 
 class Page(Protocol):

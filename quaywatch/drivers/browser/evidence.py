@@ -21,6 +21,15 @@ from quaywatch.drivers.s3 import Bucket, ObjectPrefix
 _SUFFIXES: Final = (".png", ".zip")
 _NAME: Final = re.compile(r"[^A-Za-z0-9.-]+")
 _MASK: Final = b"***"
+_NAMED: Final = rb"(?:csrf_token|access_token)"
+_BETWEEN: Final = rb"(?:[\\\"'\s:=,]|%3[Dd]|value)*"
+_TOKEN: Final = rb"(?=[a-z_.-]*\d)([\w.-]{16,})"
+_BEFORE_NAME: Final = rb"[\\\"'\s,]+name[\\\"'\s:=]+"
+_TOKENS: Final = re.compile(
+    _NAMED + _BETWEEN + _TOKEN + rb"|value" + _BETWEEN + _TOKEN + _BEFORE_NAME + _NAMED,
+    re.IGNORECASE,
+)
+"""What lets in, or lets do something, whoever has it: as a page, a script, an address or a snapshot names it."""
 
 
 class Store(Protocol):
@@ -115,16 +124,25 @@ def file_name(run: str) -> str:
 
 
 def without_secrets(trace: bytes, secrets: Sequence[str]) -> bytes:
-    """A trace in which none of these texts is to be found, in any spelling that a web page has for them."""
-    spellings = sorted({spelling for secret in secrets for spelling in _spellings(secret)}, key=len, reverse=True)
+    """A trace in which none of these texts is to be found, in any spelling that a web page has for them.
+
+    Nor are tokens that pages name as such.
+    """
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(trace)) as old, zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new:
+        spellings |= {token for entry in old.namelist() for token in _tokens(old.read(entry))}
+        longest_first = sorted(spellings, key=len, reverse=True)
         for entry in old.namelist():
             content = old.read(entry)
-            for spelling in spellings:
+            for spelling in longest_first:
                 content = content.replace(spelling, _MASK)
             new.writestr(entry, content)
     return result.getvalue()
+
+
+def _tokens(content: bytes) -> Iterable[bytes]:
+    return [before or after for before, after in _TOKENS.findall(content)]
 
 
 def _spellings(secret: str) -> set[bytes]:

@@ -19,7 +19,7 @@ from quaywatch.drivers.credential import Credential
 from quaywatch.drivers.deadline import deadline
 from quaywatch.drivers.http import GATEWAY_STATUSES
 from quaywatch.drivers.network import revealed
-from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError, TargetError
+from quaywatch.errors import AuthError, ConfigError, ConnectError, FaultError, QuaywatchError, TargetError
 
 from .chromium import Chromium
 from .errors import browser_errors
@@ -32,6 +32,8 @@ from .settings import BrowserSettings, Site
 
 KEEP_WITHIN: Final = 4.0
 """Seconds for the picture, and for the trace: a run that was cut off must get to its undoing."""
+LEAVE_WITHIN: Final = 3.0
+"""Seconds for logging out."""
 CLOSE_WITHIN: Final = 3.0
 """Seconds for closing a session."""
 _BAD: Final = 400
@@ -59,6 +61,7 @@ class SitePage:
         self._recording = recording
         self._within = within
         self._quiet = Quiet(raw)
+        self._farewell = ""
         self._step = trace_context.get_current()
         raw.set_default_timeout(within * 1000)
 
@@ -96,13 +99,22 @@ class SitePage:
         with self._credential.trial() as password:
             await self.fill(form.login_field, self._site.login)
             await self.fill(form.password_field, password)
+            self._farewell = form.farewell  # before anybody answers: a server may let in and not show it
             with self._verb("log in"):
                 await self._raw.locator(form.password_field).first.press("Enter")
             found = await self.wait(*form.refused, form.accepted)
             if found in form.refused:
+                self._farewell = ""
                 raise AuthError(f"{self._site.url}: {form.refused[found]}", remedy="check login and password")
         with self._verb("record"):
             await self._recording.start()
+
+    async def leave(self) -> None:
+        """Log out, where somebody logged in. That it fails changes nothing of how the run ends."""
+        if self._farewell:
+            with suppress(QuaywatchError):
+                async with deadline(LEAVE_WITHIN, "log out"):
+                    await self.open(self._farewell)
 
     async def wait(self, *selectors: str) -> str:
         """Wait until an element matches one of these, hidden or not, and answer which; of several the first named."""
@@ -190,6 +202,8 @@ async def opened_page(
             if settings.store is not None:
                 await _keep(recording, settings.store, run, site, page.span())
             raise
+        finally:
+            await page.leave()  # after what is kept, which shows the page as it was
     finally:
         await _closed(context)
 

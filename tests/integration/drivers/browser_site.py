@@ -9,9 +9,11 @@ from aiohttp import web
 
 PASSWORD = "p&ss wörd"
 SESSION = "session-of-the-probe-0123456789"
+TOKEN = "0f8fad5bd9cd469fa16570867728950eo1795291234"
 DAY = "public, max-age=86400"
 PAGES = {
-    "/login": """<form method="post" action="/login"><input name="login">
+    "/login": f"""<form method="post" action="/login"><input name="login">
+        <input type="hidden" name="csrf_token" value="{TOKEN}">
         <input name="password" type="password"><button>in</button></form>""",
     "/page": """<link rel="icon" href="data:,"><script src="/asset.js"></script>
         <script>fetch("/rpc?token=secret", {method: "POST"}).then(() => document.body.className = "answered")</script>

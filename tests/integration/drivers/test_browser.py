@@ -24,7 +24,7 @@ from quaywatch.drivers.browser import BrowserSettings, LocalStore, Site, SiteBro
 from quaywatch.errors import AuthError, ConfigError, ConnectError, DeadlineError, FaultError, InternalError
 from quaywatch.secret import Secret
 from sandbox.host import require
-from tests.integration.drivers.browser_site import PASSWORD, SESSION, WebSite, serve
+from tests.integration.drivers.browser_site import PASSWORD, SESSION, TOKEN, WebSite, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,6 +33,7 @@ FORM = SignIn(
     password_field="input[name=password]",
     accepted=".inside",
     refused={".refused": "login or password is wrong"},
+    farewell="/logout",
 )
 SETTINGS = BrowserSettings(answer_within=5.0)
 SPANS = InMemorySpanExporter()
@@ -177,6 +178,7 @@ async def test_a_refused_password_is_shown_to_the_server_once(site: WebSite, war
             with pytest.raises(AuthError, match="login or password is wrong"):
                 await page.sign_in(FORM)
     assert [form["password"] for form in site.forms] == ["wrong"]
+    assert site.headers("/logout", "host") == []
 
 
 async def test_an_api_key_alone_does_not_log_in(site: WebSite, warm: WarmBrowser) -> None:
@@ -204,7 +206,7 @@ async def test_what_goes_wrong_in_a_page_is_told_on_the_span(site: WebSite, warm
 async def test_evidence_is_kept_of_failures_and_holds_no_secret(
     site: WebSite, warm: WarmBrowser, tmp_path: Path
 ) -> None:
-    """A run that fails leaves a picture and a trace without password and session; a good one leaves nothing."""
+    """A run that fails leaves picture and trace without password, session, token; a good one nothing; both log out."""
     lent = WarmBrowser(replace(SETTINGS, store=LocalStore(directory=tmp_path, max_age=60, max_bytes=1 << 26)))
     lent._current = warm._current
     await _logged_in(client(site, lent), "good", fails=False)
@@ -214,8 +216,10 @@ async def test_evidence_is_kept_of_failures_and_holds_no_secret(
     assert _names(tmp_path) == {"quaywatch_acme_x_1.png", "quaywatch_acme_x_1.zip"}
     trace = _unpacked(tmp_path / "quaywatch_acme_x_1.zip")
     assert b"/page" in trace
-    secrets = (PASSWORD, SESSION, "p%26ss", "p&amp;ss", "w\\u00f6rd", "w\\xf6rd")
+    secrets = (PASSWORD, SESSION, TOKEN, "p%26ss", "p&amp;ss", "w\\u00f6rd", "w\\xf6rd")
     assert [secret for secret in secrets if secret.encode() in trace] == []
+    assert b"/logout" not in trace
+    assert len(site.headers("/logout", "host")) == 2
 
 
 def _names(directory: Path) -> set[str]:

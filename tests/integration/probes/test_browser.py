@@ -352,6 +352,7 @@ async def test_an_error_of_odoo_is_a_failure_with_evidence(
     assert b"/web/dataset/" in kept[".zip"]
     assert edge.server.password.encode() not in kept[".zip"]
     assert set(re.findall(rb"session_id=([^;\"\\]+)", kept[".zip"])) <= {b"***"}
+    assert set(re.findall(rb'csrf_token: \\?"([^"\\]+)', kept[".zip"])) == {b"***"}
 
 
 def _kept(directory: Path) -> dict[str, bytes]:

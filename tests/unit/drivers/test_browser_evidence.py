@@ -64,6 +64,32 @@ def test_a_secret_is_found_in_every_spelling(written: bytes) -> None:
     assert zipfile.ZipFile(io.BytesIO(after)).read("trace.trace") == b"before *** after"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'csrf_token: "TOKEN",',
+        b"csrf_token=TOKEN&data=",
+        b'<input type="hidden" name="csrf_token" value="TOKEN"/>',
+        b'<input value="TOKEN" name="csrf_token"/>',
+        b'["INPUT",{"type":"hidden","name":"csrf_token","value":"TOKEN"}]',
+        b'["INPUT",{"value":"TOKEN","name":"csrf_token"}]',
+        b'{"text":"{\\"access_token\\": \\"TOKEN\\"}"}',
+        b"/my/orders/7?access_token=TOKEN",
+        b"redirect=%2Fmy%2Forders%2F7%3Faccess_token%3DTOKEN",
+    ],
+)
+def test_tokens_are_masked_wherever_they_stand(written: bytes) -> None:
+    """By their name, and then everywhere: scripts that only speak of tokens stay as they are."""
+    token, script = b"0f8fad5b-d9cd-469f-a165-70867728950e", b" form.csrf_token = this.session.csrf_token;"
+    before = io.BytesIO()
+    with zipfile.ZipFile(before, "w") as archive:
+        archive.writestr("trace.network", b"by itself " + token)
+        archive.writestr("resources/page.html", written.replace(b"TOKEN", token) + script)
+    after = zipfile.ZipFile(io.BytesIO(without_secrets(before.getvalue(), [])))
+    assert after.read("trace.network") == b"by itself ***"
+    assert after.read("resources/page.html") == written.replace(b"TOKEN", b"***") + script
+
+
 def test_addresses_lose_what_may_be_secret() -> None:
     """Query, fragment and user information go."""
     assert bare("https://u:p@erp.example:8443/web?a=1#b") == "https://erp.example:8443/web"
