@@ -28,6 +28,7 @@ PROXY = Variable(name="target", label="Edge", metric="traefik.entrypoint.request
 REQUESTS = "traefik.entrypoint.requests"
 TOOK = "traefik.entrypoint.request.duration"
 SERVICE = "traefik.service.request.duration"
+QUIET = "nobody has asked for anything just now"
 
 
 def edge(levels: Levels) -> Dashboard:
@@ -65,6 +66,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             unit="percentunit",
             width=6,
             steps=red_above(levels.edge_budget),
+            empty=QUIET,
             queries=now(f"({errors} or 0 * {requests}) / ({requests} > 0)", "{{target}}"),
         ),
         stat(
@@ -72,6 +74,7 @@ def _now(levels: Levels) -> tuple[Panel, ...]:
             description="The 95th percentile of a request's duration at the services, websockets left out.",
             width=6,
             steps=red_above(levels.edge_within),
+            empty=QUIET,
             queries=now(quantile(0.95, SERVICE, "target", HERE), "{{target}}"),
         ),
         stat(

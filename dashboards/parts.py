@@ -98,17 +98,20 @@ def rates(metric: str, by: str, matchers: str, *, times: str = "", every: str = 
 
 
 def mean(metric: str, by: str, matchers: str) -> str:
-    """PromQL for the mean of a histogram's values, by some labels."""
+    """PromQL for the mean of a histogram's values, by some labels; nothing while there are none."""
     total, number = (
         f"sum by ({by}) (rate(<{metric}>_{part}{{{matchers}}}[$__rate_interval]))" for part in ("sum", "count")
     )
-    return f"{total} / {number}"
+    return share(total, number)
 
 
 def quantile(part: float, metric: str, by: str, matchers: str, *, over: str = "$__rate_interval") -> str:
-    """PromQL for a quantile of a histogram's values over some time, by some labels; ``part`` is from 0 to 1."""
+    """PromQL for a quantile of a histogram's values over some time, by some labels; nothing while there are none.
+
+    ``part`` is from 0 to 1.
+    """
     buckets = f"sum by ({by}, le) (increase(<{metric}>_bucket{{{matchers}}}[{over}]))"
-    return f"histogram_quantile({part}, {buckets})"
+    return f"histogram_quantile({part}, {buckets}) >= 0"  # which no quantile of nothing is
 
 
 def share(part: str, whole: str) -> str:

@@ -39,6 +39,12 @@ class Store:
         inside = ",".join(f'{label}="{value}"' for label, value in whole.items() if value)
         self.series.append({"series": f"{name}{{{inside}}}", "values": values})
 
+    def has_durations(self, values: str) -> None:
+        """Keep how long the flow's runs and its one step took, all within a second; all parts have these values."""
+        for name in ("quaywatch_probe_duration_seconds", "quaywatch_probe_step_duration_seconds"):
+            for part, bound in (("sum", ""), ("count", ""), ("bucket", "1"), ("bucket", "+Inf")):
+                self.has(f"{name}_{part}", values, step="login", le=bound)
+
     def answers(self, expression: str, at: str, samples: Mapping[str, float]) -> None:
         """Expect these values by their labels, and no others, at a moment."""
         wanted = [{"labels": labels, "value": value} for labels, value in samples.items()]
@@ -93,9 +99,7 @@ def test_a_flow_that_runs_every_five_minutes_is_timed_at_every_moment(board: str
     """What its runs took is there at whatever moment a reader looks, not only just after a run."""
     store = Store(tmp_path)
     counted = " ".join(f"{run}x{RUN // EVERY - 1}" for run in range(12))
-    for name in ("quaywatch_probe_duration_seconds", "quaywatch_probe_step_duration_seconds"):
-        for part, labels in (("sum", {}), ("count", {}), ("bucket", {"le": "1"}), ("bucket", {"le": "+Inf"})):
-            store.has(f"{name}_{part}", counted, step="login", **labels)
+    store.has_durations(counted)
     for seconds in range(2 * RUN, 4 * RUN, 60):
         store.answers(f"count({asked(board, title)} > 0)", f"{seconds}s", {"{}": 1})
     store.judge()
@@ -132,4 +136,13 @@ def test_the_first_row_turns_red_while_a_flow_is_not_run(board: str, tmp_path: P
         store.has("quaywatch_probe_interval_seconds", f"{every}x100", probe=probe)
     late, early = '{target="erp", probe="login"}', '{target="erp", probe="label_print"}'
     store.answers(asked(board, title), "300s", {late: 5, early: 1})
+    store.judge()
+
+
+@pytest.mark.parametrize("title", ["How slow is a run for the unlucky?", "How long does each step take?"])
+def test_where_there_was_no_run_a_panel_is_empty(title: str, tmp_path: Path) -> None:
+    """Rather than full of values that are no numbers: it then says that there was none."""
+    store = Store(tmp_path)
+    store.has_durations("7x200")
+    store.answers(asked("quaywatch-flow", title), "45m", {})
     store.judge()
