@@ -62,7 +62,7 @@ def require_pdf(body: bytes, texts: Iterable[str], *, picture: bool) -> bool:
     Args:
         body: the PDF.
         texts: what must be in it.
-        picture: whether a barcode, which is a picture, must be in it.
+        picture: whether a barcode, which is a picture, must be in it; what the picture shows is not read.
 
     Raises:
         WrongResultError: when it is no PDF, is blank, or something is missing.
