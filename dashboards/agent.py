@@ -241,8 +241,9 @@ def _delivering() -> tuple[Panel, ...]:
         ),
         narrow(
             title="How much waits to be sent?",
-            description="Bytes of metric batches, as compressed.",
-            queries=over_time(f"sum(<quaywatch.export.queue.size>{{{PLACE}}})", "waiting"),
+            description="Bytes of batches, as compressed, by signal.",
+            stacked=True,
+            queries=over_time(f"sum by (signal) (<quaywatch.export.queue.size>{{{PLACE}}})", "{{signal}}"),
         ),
         narrow(
             title="How many points are sent?",

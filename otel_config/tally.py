@@ -47,8 +47,8 @@ class Tally:
         self._items(items, "overflow")
 
     def missed(self, items: int) -> None:
-        """Items came faster than they could be encoded, and are in no batch."""
-        self._items(items, "overflow")
+        """Items came faster than they could be encoded, and are in no batch; they count as one all the same."""
+        self.overflowed(items)
 
     def invalid(self) -> None:
         """An item cannot be encoded, or is larger than a batch may be."""

@@ -94,3 +94,4 @@ def test_more_than_can_be_held_is_counted(intake: Intake[str], meter: FakeMeter)
     left = sum(batch.items for batch in intake.batches())
     assert AT_MOST <= left <= AT_MOST + len(threads)
     assert meter.items("spans", "overflow") == len(threads) * AT_MOST - left
+    assert meter.batches("overflow", "traces") == 1
