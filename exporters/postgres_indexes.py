@@ -2,7 +2,7 @@
 
 ``CREATE INDEX CONCURRENTLY`` and ``REINDEX CONCURRENTLY`` leave such an index behind when they fail or are cancelled.
 One that is being built at this moment is not counted; on a standby nothing is, which does not know what its primary is
-building. Any role may read this.
+building. The role ``pg_monitor`` is enough; without it nobody knows what others build.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from quaywatch.contract import Exporter, Kind, Metric, Per, Postgres, Sample, TargetKind
+
+from .sight import require_sight
 
 INVALID = Metric(
     "postgresql.index.invalid",
@@ -21,7 +23,7 @@ INVALID = Metric(
 )
 
 INDEXES = """
-select count(*) as invalid
+select count(*) as invalid, not pg_has_role('pg_read_all_stats', 'usage') as hidden
   from pg_index i
   join pg_class c on c.oid = i.indexrelid
  where not i.indisvalid and c.relkind = 'i'
@@ -38,8 +40,13 @@ class Options:
 
 
 async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIterator[Sample]:
-    """Invalid indexes of the database that ``session`` is in."""
+    """Invalid indexes of the database that ``session`` is in.
+
+    Raises:
+        PermissionDeniedError: when the role may not see which indexes others build.
+    """
     for row in await session.fetch(INDEXES):
+        require_sight("pg_stat_progress_create_index", hidden=row["hidden"])
         yield INVALID(row["invalid"])
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from quaywatch.contract import Exporter, Kind, Metric, Postgres, Row, Sample, TargetKind
 
+from .sight import require_sight
 from .sticky import StickyTop
 
 WAITING = Metric(
@@ -81,14 +82,15 @@ select coalesce(a.leader_pid, a.pid) as pid,
        w.blockers,
        case when 0 = any (w.blockers) then (
            select extract(epoch from clock_timestamp() - min(p.prepared))::float8
-             from pg_prepared_xacts p where p.database = a.datname) end as prepared_age
+             from pg_prepared_xacts p where p.database = a.datname) end as prepared_age,
+       a.backend_type is null as hidden
   from pg_stat_activity a
   left join waiting w on w.pid = a.pid
  where a.application_name <> 'quaywatch'
-   and (w.pid is not null or a.pid in (select unnest(blockers) from waiting))
+   and (w.pid is not null or a.pid in (select unnest(blockers) from waiting) or a.backend_type is null)
 """
 WAITS = _WAITS.replace(":wait_start", "w.waitstart")
-"""One row per session that waits or blocks. ``waitstart`` is empty for a moment after a wait began."""
+"""One row per session that waits, blocks or is hidden. ``waitstart`` is empty for a moment after a wait began."""
 WAITS_13 = _WAITS.replace(":wait_start", "greatest(a.query_start, a.state_change)")
 """The same where ``pg_locks`` has no ``waitstart``."""
 COUNTS = """
@@ -114,7 +116,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A session that waits (it has a ``lock_type``) or blocks."""
+    """A session that waits (it has a ``lock_type``) or blocks, or of which the role sees nothing."""
 
     pid: int
     database: str
@@ -126,6 +128,7 @@ class _Session:
     waited: float = 0.0
     blockers: tuple[int, ...] = ()
     prepared_age: float | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,14 @@ class _Root:
 
 
 async def collect(session: Postgres, options: Options, shown: StickyTop[int]) -> AsyncIterator[Sample]:
-    """Waits, root blockers and lock counts of the cluster."""
+    """Waits, root blockers and lock counts of the cluster.
+
+    Raises:
+        PermissionDeniedError: when the role may not see others' sessions.
+    """
     rows = await session.fetch(WAITS if session.version >= _WITH_WAIT_START else WAITS_13)
     sessions = _sessions(rows)
+    require_sight("pg_stat_activity", hidden=any(one.hidden for one in sessions.values()))
     waiting = [one for one in sessions.values() if one.lock_type is not None]
     for sample in (*_waits(waiting), *_roots(_root_blockers(sessions), options, shown)):
         yield sample

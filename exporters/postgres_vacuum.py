@@ -57,7 +57,7 @@ INDEX_ROUNDS = Metric(
 
 PROGRESS = """
 select p.datname as database, p.relid::text as relation, p.heap_blks_total as blocks, p.heap_blks_scanned as scanned,
-       p.heap_blks_vacuumed as cleaned, p.index_vacuum_count as rounds, p.relid is null as hidden,
+       p.heap_blks_vacuumed as cleaned, p.index_vacuum_count as rounds,
        case when a.backend_type is distinct from 'autovacuum worker' then 'manual'
             when a.query like '%(to prevent wraparound)' then 'wraparound' else 'auto' end as cause,
        extract(epoch from clock_timestamp() - a.xact_start)::float8 as age
@@ -65,8 +65,10 @@ select p.datname as database, p.relid::text as relation, p.heap_blks_total as bl
   left join pg_stat_activity a on a.pid = p.pid
 """
 POOL = """
-select count(*) as workers, current_setting('autovacuum_max_workers')::int as most
-  from pg_stat_activity where backend_type = 'autovacuum worker'
+select count(*) filter (where backend_type = 'autovacuum worker') as workers,
+       coalesce(bool_or(pid <> pg_backend_pid() and backend_type is null), false) as hidden,
+       current_setting('autovacuum_max_workers')::int as most
+  from pg_stat_activity
 """
 
 
@@ -79,13 +81,13 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
     """Workers, running vacuums and their progress.
 
     Raises:
-        PermissionDeniedError: when the role may not see others' vacuums.
+        PermissionDeniedError: when the role may not see others' sessions, workers and vacuums among them.
     """
     (pool,) = await session.fetch(POOL)
+    require_sight("pg_stat_activity", hidden=pool["hidden"])
     yield WORKERS(pool["workers"])
     yield WORKERS_MAX(pool["most"])
     rows = await session.fetch(PROGRESS)
-    require_sight("pg_stat_progress_vacuum", hidden=any(row["hidden"] for row in rows))
     for sample in (*_running(rows), *_progress(rows)):
         yield sample
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from exporters import postgres_locks
 from exporters.postgres_locks import COUNTS, EXPORTER, WAITS, WAITS_13, Options
 from quaywatch.contract import Postgres, Row, Value
+from quaywatch.errors import PermissionDeniedError
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
 Make = Callable[..., Postgres]
@@ -116,3 +119,10 @@ async def test_postgresql_13_is_asked_without_the_start_of_the_wait(postgres: Ma
     assert "waitstart" not in WAITS_13
     old = postgres({WAITS_13: [], COUNTS: []}, version=130022)
     assert await read(EXPORTER, old) == {("postgresql.lock.waiting",): 0}
+
+
+async def test_a_hidden_session_is_an_error(postgres: Make, read: Read) -> None:
+    """One without contents is no root blocker in an unknown state, and a wait of unknown length is not one of 0 s."""
+    hidden = {**holder(10, age=None, state="unknown"), "hidden": True}
+    with pytest.raises(PermissionDeniedError, match="pg_monitor"):
+        await read(EXPORTER, postgres({WAITS: [hidden], COUNTS: []}))

@@ -86,5 +86,6 @@ async def test_sizes_come_by_kind(postgres: Make, read: Read) -> None:
 
 async def test_no_invalid_index_is_a_measured_0(postgres: Make, read: Read) -> None:
     """Always there."""
-    found = await read(postgres_indexes.EXPORTER, postgres({postgres_indexes.INDEXES: [{"invalid": 0}]}))
+    rows: list[dict[str, Any]] = [{"invalid": 0, "hidden": False}]
+    found = await read(postgres_indexes.EXPORTER, postgres({postgres_indexes.INDEXES: rows}))
     assert found == {("postgresql.index.invalid",): 0}
