@@ -48,8 +48,8 @@ class Collector:
 def program() -> Path:
     """The Collector, built when not yet there: three minutes the first time.
 
-    Also a checker: `collector validate --config file:PATH` knows the core's OTLP receiver, its batch and
-    memory_limiter processors and its debug, otlp_grpc and otlp_http exporters.
+    Also a checker: `collector validate --config file:PATH` knows the core's OTLP receiver, its
+    memory_limiter processor and its debug, otlp_grpc and otlp_http exporters.
     """
     return built("collector", "sid-1", _build) / "collector"
 
@@ -105,15 +105,13 @@ def start(services: Services, world: Stores, _progress: object) -> Collector:
 
 def _config(ports: dict[str, int], world: Stores) -> dict[str, Any]:
     protocols = {name: {"endpoint": f"{LOOPBACK}:{ports[name]}"} for name in ("grpc", "http")}
+    batched = {"sending_queue": {"batch": {"flush_timeout": "200ms"}}}
     return {
         "receivers": {"otlp": {"protocols": protocols}},
-        "processors": {
-            "memory_limiter": {"check_interval": "1s", "limit_mib": 256},
-            "batch": {"timeout": "200ms"},
-        },
+        "processors": {"memory_limiter": {"check_interval": "1s", "limit_mib": 256}},
         "exporters": {
-            "otlp_http/metrics": {"metrics_endpoint": world.victoriametrics.otlp},
-            "otlp_grpc/recorder": {"endpoint": world.recorder.endpoint, "tls": {"insecure": True}},
+            "otlp_http/metrics": {"metrics_endpoint": world.victoriametrics.otlp, **batched},
+            "otlp_grpc/recorder": {"endpoint": world.recorder.endpoint, "tls": {"insecure": True}, **batched},
         },
         "service": {
             "telemetry": {"metrics": {"level": "normal", "readers": [_own_metrics(ports["metrics"])]}},
@@ -127,7 +125,7 @@ def _config(ports: dict[str, int], world: Stores) -> dict[str, Any]:
 
 
 def _pipeline(exporter: str) -> dict[str, list[str]]:
-    return {"receivers": ["otlp"], "processors": ["memory_limiter", "batch"], "exporters": [exporter]}
+    return {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": [exporter]}
 
 
 def _own_metrics(port: int) -> dict[str, Any]:

@@ -16,6 +16,9 @@ import pytest
 import yaml
 
 import otel_config
+from otel_config.settings import SPANS_EVERY
+from probes import PROBES
+from quaywatch.runtime.probing.suspicion import ASK_WITHIN
 from sandbox.cache import SandboxError
 from sandbox.parts import collector
 from sandbox.parts.api import post
@@ -29,7 +32,7 @@ from sandbox.world import World
 pytestmark = pytest.mark.timeout(1200)
 PARTS = ("odoo19", "recorder", "victoriametrics")
 FOLDER = Path(otel_config.__file__).parent / "collector"
-NOT_BUILT_IN = {"agent": {"file_log"}, "gateway": {"tail_sampling"}}
+NOT_BUILT_IN = {"agent": {"file_log", "file_storage", "resource_detection"}, "gateway": {"tail_sampling"}}
 """What the core's libraries do not have, and so the sandbox's Collector neither."""
 WITHIN = 30.0
 STORES = {
@@ -38,7 +41,9 @@ STORES = {
     "TRACES_ENDPOINT": "localhost:4317",
     "LOGS_ENDPOINT": "http://localhost:3100/otlp",
 }
-SECTIONS = ("receivers", "processors", "exporters")
+SECTIONS = ("extensions", "receivers", "processors", "exporters")
+BATCH_WAIT = 1.0
+"""Seconds that a batch may wait in an agent's Collector."""
 
 Config = dict[str, Any]
 
@@ -57,22 +62,28 @@ def components() -> set[str]:
 
 def types(config: Config) -> set[str]:
     """The types of a configuration's components."""
-    return {part.partition("/")[0] for section in SECTIONS for part in config[section]}
+    return {part.partition("/")[0] for section in SECTIONS for part in config.get(section, ())}
 
 
 def without(config: Config, missing: set[str]) -> Config:
-    """The configuration without components of these types, also in its pipelines."""
+    """The configuration without components of these types, and without pipelines that nothing comes into then."""
 
     def stays(part: str) -> bool:
         return part.partition("/")[0] not in missing
 
-    pipelines = config["service"]["pipelines"]
-    kept = {
-        signal: {section: list(filter(stays, parts)) for section, parts in pipeline.items()}
-        for signal, pipeline in pipelines.items()
+    def left(pipeline: Config) -> Config:
+        return {section: list(filter(stays, parts)) for section, parts in pipeline.items()}
+
+    service = config["service"]
+    pipelines = {name: left(pipeline) for name, pipeline in service["pipelines"].items()}
+    return {
+        **{name: {part: told for part, told in config.get(name, {}).items() if stays(part)} for name in SECTIONS},
+        "service": {
+            **service,
+            "extensions": list(filter(stays, service.get("extensions", ()))),
+            "pipelines": {name: pipeline for name, pipeline in pipelines.items() if pipeline["receivers"]},
+        },
     }
-    parts = {section: {part: told for part, told in config[section].items() if stays(part)} for section in SECTIONS}
-    return {**parts, "service": {**config["service"], "pipelines": kept}}
 
 
 @pytest.fixture(params=NOT_BUILT_IN)
@@ -113,11 +124,21 @@ def test_without_a_log_store_the_gateway_is_valid(tmp_path: Path) -> None:
     assert yaml.safe_load(over.read_text())["service"]["pipelines"] == {"logs": {"exporters": ["debug"]}}
 
 
-def test_memory_is_limited_first_and_batches_are_made_last(named: str) -> None:
-    """In every pipeline; and metrics pass nothing that could resample them."""
+def test_memory_is_limited_first_and_metrics_are_left_as_they_are(named: str) -> None:
+    """In every pipeline; and metrics pass nothing else, which could resample them."""
     for signal, pipeline in config_of(named)["service"]["pipelines"].items():
-        assert (pipeline["processors"][0], pipeline["processors"][-1]) == ("memory_limiter", "batch")
-        assert signal != "metrics" or len(pipeline["processors"]) == 2
+        assert pipeline["processors"][0] == "memory_limiter"
+        assert signal != "metrics" or pipeline["processors"] == ["memory_limiter"]
+
+
+def test_exporters_make_the_batches(named: str) -> None:
+    """Each by its own queue, no larger than a receiver of gRPC takes by itself; no pipeline has a processor for it."""
+    config = config_of(named)
+    for exporter in config["exporters"].values():
+        batch = exporter["sending_queue"]["batch"]
+        assert (batch["flush_timeout"], batch["sizer"]) == (f"{BATCH_WAIT:g}s", "bytes")
+        assert batch["min_size"] < batch["max_size"] < 4 << 20
+    assert "batch" not in types(config)
 
 
 def test_failed_probes_are_kept() -> None:
@@ -126,6 +147,25 @@ def test_failed_probes_are_kept() -> None:
     (outcomes,) = [one["string_attribute"] for one in policies if one["name"] == "probes that did not succeed"]
     assert outcomes == {"key": "quaywatch.outcome", "values": ["failure", "invalid", "flaky", "cleanup_failed"]}
     assert {"status_codes": ["ERROR"]} in [one.get("status_code") for one in policies]
+
+
+def test_a_trace_is_judged_when_the_longest_run_is_over() -> None:
+    """Its outcome has come by then: after steps, undoing and asking, what waits on the way, and half as much again."""
+    wait = config_of("gateway")["processors"]["tail_sampling"]["decision_wait"]
+    longest = max(probe.deadline + probe.undo_within for probe in PROBES)
+    assert float(wait.removesuffix("s")) > 1.5 * (longest + ASK_WITHIN + SPANS_EVERY + BATCH_WAIT)
+
+
+def test_lines_of_the_log_are_read_once_and_from_somewhere() -> None:
+    """After a start each file is read from where it was left, refused lines come again, and records name the host."""
+    agent = config_of("agent")
+    files = [receiver for receiver in agent["receivers"] if receiver.startswith("file_log/")]
+    for receiver in files:
+        told = agent["receivers"][receiver]
+        assert told["storage"] in agent["service"]["extensions"]
+        assert told["retry_on_failure"] == {"enabled": True, "max_elapsed_time": 0}
+    reading = agent["service"]["pipelines"]["logs/files"]
+    assert (reading["receivers"], "resource_detection" in reading["processors"]) == (files, True)
 
 
 @contextmanager
