@@ -50,7 +50,8 @@ def rules(objectives: Objectives) -> Iterator[Rule]:
         yield rule
         if rule.alert in STALLS:
             yield _stalled_everywhere(rule)
-    yield from _recovery(objectives)
+    yield from _standbys(objectives)
+    yield from _backups(objectives)
     yield from _certificates(objectives)
     yield _api_key(objectives)
 
@@ -261,7 +262,16 @@ def _replica_age() -> str:
     return "max by (environment, target) (<postgresql.replication.replay.age>)"
 
 
-def _recovery(objectives: Objectives) -> Iterator[Rule]:
+def _no_standby() -> str:
+    """Primaries from which standbys should stream, and none does; a standby that passes nothing on is another matter."""
+    expected, streaming, is_standby = (
+        f"max by (environment, target) (<postgresql.replication.{name})"
+        for name in ("standbys.expected>", 'standbys>{state="streaming"}', "receiver.connected>")
+    )
+    return f"{expected} > 0\nand {streaming} == 0\nunless {is_standby}"
+
+
+def _standbys(objectives: Objectives) -> Iterator[Rule]:
     promised, tier = objectives.recovery, objectives.recovery.tier
     yield _recovery_rule(
         "ReplicaStale",
@@ -272,6 +282,20 @@ def _recovery(objectives: Objectives) -> Iterator[Rule]:
         " primary is cut or too slow.",
         tier,
     )
+    gone = _recovery_rule(
+        "NoStandbyStreams",
+        _no_standby(),
+        "No standby streams from {{ $labels.target }}",
+        f"{{{{ $value }}}} should stream from {{{{ $labels.target }}}}, and for {promised.point:.0f} s, as much as may"
+        " be lost, none has: were it lost now, all that was committed since would be, but for what the archive has."
+        " Look whether the standbys are up, then at the line to them.",
+        tier,
+    )
+    yield replace(gone, settles=False, hold=promised.point)
+
+
+def _backups(objectives: Objectives) -> Iterator[Rule]:
+    promised = objectives.recovery
     by = "environment, target, backup"
     yield _recovery_rule(
         "BackupTooOld",

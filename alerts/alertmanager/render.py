@@ -165,7 +165,7 @@ def _alternatives(route: Route) -> list[list[str]]:
 
 
 def _inhibition(routing: Routing) -> Iterator[dict[str, Any]]:
-    symptom = [f'alert_role="{Role.SYMPTOM}"', 'alertname=~"Flow.*|Edge.*|ReplicaStale"', *_PAGE]
+    symptom = [f'alert_role="{Role.SYMPTOM}"', 'alertname=~"Flow.*|Edge.*|ReplicaStale|NoStandbyStreams"', *_PAGE]
     cause = [f'alert_role="{Role.CAUSE}"', f'alertname!~"{"|".join(LASTING)}"']
     yield _inhibit(symptom, cause, ["environment", "service"])
     yield _inhibit(

@@ -196,6 +196,16 @@ CASES: Mapping[str, Case] = {
     ),
     # recovery
     "ReplicaStale": _level("postgresql.replication.replay.age", 301, 299),
+    "NoStandbyStreams": Case(
+        {
+            "postgresql.replication.standbys.expected": Level(2, 2),
+            'postgresql.replication.standbys{state="streaming"}': Level(0, 1),
+            # One that should pass its log on and does not is a standby itself.
+            'postgresql.replication.standbys.expected{target="middle"}': Level(1, 1),
+            'postgresql.replication.standbys{target="middle", state="streaming"}': Level(0, 0),
+            'postgresql.replication.receiver.connected{target="middle"}': Level(1, 1),
+        }
+    ),
     "ReplicaDisconnected": _level("postgresql.replication.receiver.connected", 0, 1),
     "StandbyMissing": Case(
         {

@@ -52,6 +52,7 @@ BY_FAULT: Mapping[str, Mapping[str, str]] = {
         "FlowFailing": "Odoo is stopped",
         "FlowFailingEverywhere": "Odoo is stopped, which three targets share",
         "FlowUnsteady": "Odoo is stopped",
+        "NoStandbyStreams": "the only standby is cut off",
         "OrdersWithoutPicking": "a customer's order of two hours ago has nothing to pick",
         "ReplicaDisconnected": "a standby is cut off",
         "SlotRetainsLog": "a standby is cut off, while 8 MB are written",
