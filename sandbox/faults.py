@@ -14,7 +14,7 @@ from typing import Protocol
 
 from . import flow_faults, jobs, odoo_faults, postgres_faults
 from .cache import SandboxError, run
-from .faulting import expect, takes_no_target
+from .faulting import bring_back, expect, takes_no_target
 from .host import require
 from .parts import postgres, redis
 from .parts.postgres import Postgres, sql
@@ -194,7 +194,7 @@ def stop(world: World, target: str | None = None) -> Iterator[str]:
     try:
         yield f"{name} is stopped"
     finally:
-        world.services.resume(name)
+        bring_back(world, name)
 
 
 def stop_odoo(world: World, target: str | None = None) -> AbstractContextManager[str]:
@@ -227,7 +227,7 @@ def fill_redis(world: World, target: str | None = None) -> Iterator[str]:
         yield f"Redis is full to {redis.MAXMEMORY} bytes and refuses writes"
     finally:
         _limit(world, redis.MAXMEMORY)
-        redis.command(world.redis, "UNLINK", _FILLING)
+        redis.command(world.redis, "DEL", _FILLING)
 
 
 def _limit(world: World, size: int) -> None:
@@ -245,7 +245,7 @@ def evictions(world: World, target: str | None = None) -> Iterator[str]:
             redis.command(world.redis, "SET", filled[-1], _CHUNK, "EX", "3600")
         yield f"Redis threw out {_evicted(world) - before} keys before their time"
     finally:
-        redis.command(world.redis, "UNLINK", _FILLING, *filled)
+        redis.command(world.redis, "DEL", _FILLING, *filled)
 
 
 def _evicted(world: World) -> int:

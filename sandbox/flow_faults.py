@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .cache import SandboxError, run
-from .faulting import changed, expect, takes_no_target
+from .faulting import bring_back, changed, expect, takes_no_target
 from .parts import postgres
 from .parts.odoo import ODOO14, Odoo
 from .parts.postgres import ODOO_PASSWORD, ODOO_ROLE, sql
@@ -156,7 +156,7 @@ def busy_workers(world: World, target: str | None = None) -> Iterator[str]:
     narrow = tuple(word.replace(" env -i ", f" env -i ODOO_MAX_HTTP_THREADS={_THREADS} ") for word in usual)
     services.stop(name)
     try:
-        services.resume(name, narrow)
+        bring_back(world, name, narrow)
         with ExitStack() as lines:
             for _ in range(_THREADS):
                 line = lines.enter_context(socket.create_connection((LOOPBACK, port)))
@@ -164,7 +164,7 @@ def busy_workers(world: World, target: str | None = None) -> Iterator[str]:
             yield f"all {_THREADS} threads of {name} are taken"
     finally:
         services.stop(name)
-        services.resume(name, usual)
+        bring_back(world, name, usual)
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def swallow(world: World, target: str | None = None) -> Iterator[str]:
                 ends.enter_context(swallowing(port))
             yield f"nobody takes or refuses a connection in the place of {name}"
     finally:
-        world.services.resume(name)
+        bring_back(world, name)
 
 
 @contextmanager
