@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from .parts.postgres import Postgres, sql
 from .process import until
 
-_TIMEOUT = 30.0
+_TIMEOUT = 120.0
 # Without triggers the job runner is never told of the row, so it stays pending as in a stalled queue.
 _UNHEARD = """
 set session_replication_role = replica;
@@ -22,7 +22,7 @@ select '{mark}-' || n, 'Export an order', 'queue.job', '_test_job', 'pending', 1
 
 
 def run_test_jobs(url: str, database: str, admin: tuple[str, str], server: Postgres) -> None:
-    """Let the runner do three jobs, two of which succeed; `TimeoutError` when it has not after half a minute."""
+    """Let the runner do three jobs, two of which succeed; `TimeoutError` when it has not after two minutes."""
     browser = _signed_in(url, database, admin)
     for size, failure_rate in ((2, 0), (1, 1)):
         query = urlencode({"size": size, "failure_rate": failure_rate, "max_retries": 1})

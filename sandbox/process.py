@@ -13,6 +13,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -31,6 +32,7 @@ _PORTS = range(20_000, 32_000)
 _STOP_WITHIN = 20.0
 _TICK = 0.05
 _given_ports: set[int] = set()
+_claiming = threading.Lock()
 
 
 def free_port() -> int:
@@ -43,14 +45,16 @@ def free_port() -> int:
 
 def _claim(port: int) -> bool:
     # A lock on one byte of a file each: nobody else gets it, nobody waits, and the kernel lets go of a dead one's.
-    if port in _given_ports:
-        return False
-    try:
-        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:
-        return False
-    _given_ports.add(port)
-    return True
+    # One thread at a time: a second handle of that file would, when it is closed, let go of what the first one holds.
+    with _claiming:
+        if port in _given_ports:
+            return False
+        try:
+            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        _given_ports.add(port)
+        return True
 
 
 @cache
@@ -108,7 +112,7 @@ class Spec:
     user: str | None = None
     cwd: Path | None = None
     stop_signal: int = signal.SIGTERM
-    ready_within: float = 60
+    ready_within: float = 180
 
 
 class Services:
