@@ -38,7 +38,7 @@ fix: install ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 test: install ## every test; what they need is installed and started by the sandbox
-	@$(BIN)/python -m sandbox prepare
+	@$(BIN)/python -m sandbox prepare || { sleep 10; $(BIN)/python -m sandbox prepare; } # a registry may fail once
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --reruns 1 -r fER
 
 demo: install ## the sandbox, the agent on it, and the result; DEMO_SECONDS=60 ends by itself

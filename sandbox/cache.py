@@ -14,8 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+RETRIES = 5
+"""How often apt asks a mirror again that did not answer."""
 # A mirror may be a frozen copy, whose release files have run out; and its files lie where only root may look.
-APT_OPTIONS = ('Acquire::Check-Valid-Until "false"', 'APT::Sandbox::User "root"')
+APT_OPTIONS = (
+    'Acquire::Check-Valid-Until "false"',
+    'APT::Sandbox::User "root"',
+    f'Acquire::Retries "{RETRIES}"',
+    'APT::Update::Error-Mode "any"',  # a list that could not be fetched is no list
+)
 
 
 class SandboxError(Exception):

@@ -7,6 +7,7 @@ hold the project's own code are kept in the cache: later builds take seconds.
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 from sandbox import cache, host
 
+_ROOT = Path(__file__).parents[1]
 TARGETS = ("agent", "browser")
 BASE = "localhost/stand-in:bookworm-slim"
 _KEPT = ("packages", "browser-packages", "agent-base", "browser-base")
@@ -79,16 +81,31 @@ def store() -> tuple[str, ...]:
     return ("buildah", "--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", "overlay")
 
 
+def prepare(_progress: object) -> None:
+    """Build the base and the stages that are kept: some minutes the first time, and when locks or Dockerfile change."""
+    with tempfile.TemporaryDirectory() as context, _alone():
+        _lay_out(Path(context), _ROOT)
+        _have_stages(Path(context))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of the machine builds and uses images at a time; there is a base."""
+    with cache.locked(cache.cache_root() / "locks" / "images"):
+        cache.run(*store(), "rm", "--all")  # what a killed process left
+        _have_base()
+        yield
+
+
 @contextmanager
 def built(root: Path, wheel: Path, context: Path, version: str) -> Iterator[dict[str, Image]]:
     """Both images by target, from the Dockerfile of `root` and a wheel; `context` is an empty directory to build in.
 
     They are removed at the end. One process of the machine builds and uses images at a time.
     """
-    _fill(context, root, wheel)
-    with cache.locked(cache.cache_root() / "locks" / "images"):
-        cache.run(*store(), "rm", "--all")  # what a killed process left
-        _have_base()
+    _lay_out(context, root)
+    shutil.copy(wheel, context / "dist")
+    with _alone():
         _have_stages(context)
         names = {target: f"localhost/quaywatch:{target}" for target in TARGETS}
         for target, name in names.items():
@@ -157,13 +174,12 @@ def _bind(what: Path, at: str) -> dict[str, Any]:
     return {"destination": at, "type": "bind", "source": str(what), "options": ["bind", "ro"]}
 
 
-def _fill(context: Path, root: Path, wheel: Path) -> None:
+def _lay_out(context: Path, root: Path) -> None:
     for name in _CONTEXT:
         source = root / name
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, context / name)
     (context / "dist").mkdir()
-    shutil.copy(wheel, context / "dist")
 
 
 def _have_base() -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from . import images
+from .host import require
 from .parts import backups, kubernetes_tools, pgbouncer, postgres_versions, redis_versions
 from .progress import Progress
 from .world import PARTS, fill
@@ -12,8 +14,10 @@ _BESIDE: Mapping[str, Callable[[Progress], object]] = {
     "kubernetes tools": lambda _: kubernetes_tools.kubernetes_tools(),
     "pgbouncer": pgbouncer.prepare,
     "backups": backups.prepare,
+    "images": images.prepare,
+    "packages": lambda _: require("chromium", "libnss3-tools", "iptables"),
 }
-"""What single tests start by themselves, with no part of the sandbox's."""
+"""What single tests start or call by themselves, with no part of the sandbox's."""
 _LONGEST_FIRST = ("kubernetes", "odoo19", "odoo14")
 
 
