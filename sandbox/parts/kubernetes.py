@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.cache import run
+from sandbox.host import with_memory_at
 from sandbox.kubernetes_build import programs
 from sandbox.process import LOOPBACK, Services, Spec, free_port
 
@@ -60,14 +61,15 @@ def _start_etcd(services: Services, home: Path) -> str:
     ports = services.ports(_ETCD) or {"client": free_port(), "peer": free_port()}
     client, peer = (f"http://{LOOPBACK}:{ports[port]}" for port in ("client", "peer"))
     flags = {
-        "data-dir": home / "etcd",
+        "data-dir": home / "etcd" / "data",
         "listen-client-urls": client,
         "advertise-client-urls": client,
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
         "initial-cluster": f"default={peer}",
     }
-    argv = (str(programs() / "etcd"), *_written(flags))
+    (home / "etcd").mkdir(exist_ok=True)
+    argv = with_memory_at(home / "etcd", (str(programs() / "etcd"), *_written(flags)))
     services.start(Spec(name=_ETCD, argv=argv, ports=ports, ready=lambda: _healthy(client)))
     _age(client)
     return client
