@@ -40,7 +40,7 @@ from sandbox.process import Services, until
 
 # The Collector is compiled on a machine that has none yet.
 pytestmark = pytest.mark.timeout(1200)
-SOON = 30
+SOON = 60
 RETRIED = 60
 
 
