@@ -25,7 +25,7 @@ class FrozenAtCreate(OdooServer):
     """The driver of an Odoo that is frozen at the moment when the order is to be created."""
 
     def __init__(self, server: Odoo, world: World, thaw: ExitStack) -> None:
-        super().__init__(address(server, answer_within=1.5))
+        super().__init__(address(server, answer_within=3.0))
         self._world = world
         self._thaw = thaw
 
@@ -59,6 +59,6 @@ async def test_an_order_committed_after_its_run_is_swept(driver: OdooServer, ser
         await frozen.close()
     assert (record.outcome, record.reason, record.failed_step) == (Outcome.FAILURE, Reason.TIMEOUT, "create")
     assert "sale.order.create" in record.message
-    assert until(lambda: marked(world.postgres, server.database, INSTALLATION) == 1, within=30)
+    assert until(lambda: marked(world.postgres, server.database, INSTALLATION) == 1, within=60)
     assert await sweep_now(driver, INSTALLATION) == Swept(undone=1, erased=1)
     assert marked(world.postgres, server.database, INSTALLATION) == 0

@@ -30,7 +30,7 @@ def documented() -> set[str]:
     return {name for line in lines for name in re.findall(r"`(\w+)`", line)}
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 async def test_what_is_left_is_what_the_docs_say(world: World) -> None:
     """Residue, permanent, stock, the rows of before and the new rows of every table are as the runs foretell."""
     plan = Plan(

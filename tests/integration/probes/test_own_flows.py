@@ -62,7 +62,7 @@ class Place:
     def watched(self, flows: str) -> Watched:
         """The target with these flows, and each of them as a probe."""
         names = re.findall(r"^  (\w+):$", flows, re.MULTILINE)
-        probes = "".join(f"  {name}: {{targets: [erp], deadline: 20}}\n" for name in names)
+        probes = "".join(f"  {name}: {{targets: [erp], every: 300, deadline: 60}}\n" for name in names)
         head = HEAD.format(url=self.odoo.url, database=self.odoo.database, login=LOGIN, password=PASSWORD)
         (watched,) = plan(load_text(f"{head}flows:\n{flows}probes:\n{probes}", "own.yaml", {}, {}, {}, probe_of))
         return watched
@@ -203,7 +203,7 @@ flows:
       - name: read
         call: {{model: crm.tag, method: read, args: [["${{steps.create.id}}"]], kwargs: {{fields: [name]}}}}
         expect: [{{path: "$[0].name", equals: "${{mark}}"}}]
-probes: {{tag: {{targets: [erp], deadline: 20}}}}
+probes: {{tag: {{targets: [erp], every: 300, deadline: 60}}}}
 """
     (watched,) = plan(load_text(text, "own.yaml", {}, {}, {}, probe_of))
     record = await run(watched)
