@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -246,12 +246,14 @@ def _hashed(part: object) -> int:
         return _hashed(tuple(part))
     if isinstance(part, Mapping):
         return _hashed(tuple(part.items()))
-    if isinstance(part, tuple):
+    if isinstance(part, tuple | list):
         return hash(tuple(map(_hashed, part)))
     try:
         return hash(part)
-    except TypeError:  # options may hold lists or tables
-        return hash(repr(part))
+    except TypeError:  # options may hold lists or tables, and secrets in these
+        if not is_dataclass(part):
+            return hash(repr(part))
+        return hash((type(part), *(_hashed(getattr(part, one.name)) for one in fields(part) if one.compare)))
 
 
 def _redis(table: RedisTable) -> RedisServer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from otel_config.environment import OtlpFile, otlp_settings
-from quaywatch.cli.plan import plan, plan_evidence, plan_leases, plan_maintenance, plan_otlp, postgres_address
+from quaywatch.cli.plan import (
+    _fingerprint,
+    plan,
+    plan_evidence,
+    plan_leases,
+    plan_maintenance,
+    plan_otlp,
+    postgres_address,
+)
 from quaywatch.clock import SystemClock
 from quaywatch.config import Settings, load_text
 from quaywatch.config.tables import PostgresTable
@@ -92,6 +100,19 @@ def test_a_secret_that_changes_inside_a_table_changes_the_target(said: str) -> N
     """A reload takes it up, and one that changes nothing leaves the target alone."""
     prints = [planned(settings("\n  one: " + said % text))["one"].fingerprint for text in ("old", "new", "old")]
     assert prints[0] == prints[2] != prints[1]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Options of an outsider's, which may hold what has no hash."""
+
+    keys: list[dict[str, Secret]]
+
+
+def test_a_secret_in_options_without_a_hash_counts() -> None:
+    """No text shows it, so the value itself is looked at."""
+    one, two, again = (_fingerprint(Listed([{"key": Secret(text)}])) for text in ("one", "two", "one"))
+    assert one == again != two
 
 
 STANDING = """
@@ -183,6 +204,14 @@ def test_tls_is_made_as_it_is_said(tls: str, mode: ssl.VerifyMode | None) -> Non
     assert isinstance(table, PostgresTable)
     trust = postgres_address(table).ssl
     assert (trust.context().verify_mode if trust else None) == mode
+
+
+@pytest.mark.parametrize(("said", "asked"), [("", False), (", on_standby: true", True)])
+def test_a_standbys_tenants_are_visited_if_asked_for(said: str, asked: bool) -> None:  # noqa: FBT001 - a case
+    """They are those of its primary, which is a target of its own."""
+    table = settings(TARGETS.replace('["shop_*"]', f'["shop_*"]{said}')).targets["db"]
+    assert isinstance(table, PostgresTable)
+    assert postgres_address(table).on_standby is asked
 
 
 def test_leases_are_where_the_settings_say() -> None:
