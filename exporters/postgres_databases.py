@@ -48,7 +48,8 @@ CHECKSUM_FAILURES = _counter(
 CONFLICTS = _counter(
     "postgresql.recovery.conflicts",
     "{query}",
-    "Queries on a standby that were cancelled because replay had to go on, by what they conflicted with.",
+    "Queries on a standby that were cancelled because replay had to go on, by what they conflicted with. From"
+    " PostgreSQL 16 on also readers of logical slots there (logical_slot).",
     "reason",
 )
 
@@ -69,17 +70,21 @@ DATABASES = _DATABASES.replace(
        s.active_time / 1000 as active_seconds, s.idle_in_transaction_time / 1000 as idle_in_transaction_seconds""",
 )
 """The same where sessions are counted."""
-CONFLICTED = """
+_CONFLICTED = """
 select c.datname as database, extract(epoch from s.stats_reset)::float8 as start,
        c.confl_tablespace as tablespace, c.confl_lock as lock, c.confl_snapshot as snapshot,
-       c.confl_bufferpin as bufferpin, c.confl_deadlock as deadlock
+       c.confl_bufferpin as bufferpin, c.confl_deadlock as deadlock:more
   from pg_stat_database_conflicts c
   join pg_stat_database s on s.datid = c.datid
   join pg_database d on d.oid = c.datid
  where pg_is_in_recovery() and not d.datistemplate
 """
+CONFLICTED_13 = _CONFLICTED.replace(":more", "")
+CONFLICTED = _CONFLICTED.replace(":more", ", c.confl_active_logicalslot as logical_slot")
+"""The same where a standby may have logical slots, and a conflict invalidates one that is read."""
 
 _WITH_SESSIONS = 140000
+_WITH_LOGICAL_SLOTS = 160000
 _PLAIN = {
     "xact_commit": COMMITS,
     "xact_rollback": ROLLBACKS,
@@ -97,7 +102,7 @@ _BY_WORD = {
     "active_seconds": (SESSION_TIME, "active"),
     "idle_in_transaction_seconds": (SESSION_TIME, "idle in transaction"),
 }
-_CONFLICTS = ("tablespace", "lock", "snapshot", "bufferpin", "deadlock")
+_CONFLICTS = ("tablespace", "lock", "snapshot", "bufferpin", "deadlock", "logical_slot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +115,10 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
     for row in await session.fetch(DATABASES if session.version >= _WITH_SESSIONS else DATABASES_13):
         for sample in _database(row):
             yield sample
-    for row in await session.fetch(CONFLICTED):
+    for row in await session.fetch(CONFLICTED if session.version >= _WITH_LOGICAL_SLOTS else CONFLICTED_13):
         for reason in _CONFLICTS:
-            yield CONFLICTS(row[reason], row["database"], reason, start=row["start"])
+            if reason in row:
+                yield CONFLICTS(row[reason], row["database"], reason, start=row["start"])
 
 
 def _database(row: Row) -> Iterator[Sample]:

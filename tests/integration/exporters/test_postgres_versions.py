@@ -118,6 +118,8 @@ _OF_A_STANDBY = {
     "postgresql.replication.replay.backlog",
     "postgresql.replication.replay.paused",
 }
+_CONFLICTS = {"tablespace", "lock", "snapshot", "bufferpin", "deadlock"}
+_STANDBYS_HAVE_LOGICAL_SLOTS = 16
 _OF_A_NEW_STANDBY = ("postgresql.restartpoint.count", "postgresql.replication.slot.inactive.age")
 # What needs a standby that follows, an expectation, a success of the archiver, or a standby that is cut off.
 _NOT_HERE = {
@@ -224,6 +226,8 @@ async def test_a_standby_answers_everything(
         name: major >= _SINCE[name] for name in _OF_A_NEW_STANDBY
     }
     assert not _names(found) & _OF_A_PRIMARY
+    reasons = {key[2] for key in found if key[0] == "postgresql.recovery.conflicts"}
+    assert reasons == _CONFLICTS | ({"logical_slot"} if major >= _STANDBYS_HAVE_LOGICAL_SLOTS else set())
 
 
 @pytest.mark.parametrize("major", _WITH_STANDBY)
