@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import NoOpTracer
 
+from probes.odoo_setup import SEEING
 from probes.scripted import probe_of
 from quaywatch.cli.plan import plan
 from quaywatch.clock import SystemClock
@@ -48,7 +49,7 @@ targets:
 
 @dataclass(frozen=True)
 class Place:
-    """An Odoo with a user who may create contacts."""
+    """An Odoo with a user who may create contacts, and see which automation rules there are."""
 
     odoo: Odoo
     world: World
@@ -81,6 +82,7 @@ def place(request: pytest.FixtureRequest, world: World) -> Iterator[Place]:
     odoo = {14: world.odoo14, 19: world.odoo19}[request.param]
     admin = odoo.admin()
     groups = [admin.reference(name) for name in ("base.group_user", "base.group_partner_manager")]
+    groups.append(admin.named("res.groups", "name", SEEING))
     field = "group_ids" if "group_ids" in admin.fields("res.users") else "groups_id"
     values = {"name": "Own Flows", "password": PASSWORD, field: [(6, 0, groups)]}
     user = admin.ensure("res.users", {"login": LOGIN}, values, no_reset_password=True)
