@@ -127,6 +127,23 @@ async def test_an_answer_that_does_not_come_is_an_outage(protocol: Protocol) -> 
     assert outcome.failure is Failure.OUTAGE
 
 
+async def test_over_http_the_environments_proxy_is_used() -> None:
+    """A back end that only the proxy knows is reached by it."""
+    proxy = OtlpServer(Protocol.HTTP)
+    await proxy.start()
+    line = transport_to("metrics", signal("http://collector.invalid", Protocol.HTTP, "metrics"))
+    before = dict(os.environ)
+    os.environ.update({"http_proxy": proxy.address, "no_proxy": ""})
+    try:
+        assert await line.send(b"") == Sent()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    assert proxy.metrics[0].headers["host"] == "collector.invalid"
+    await line.close()
+    await proxy.stop()
+
+
 async def test_nobody_there_is_an_outage(protocol: Protocol) -> None:
     """A refused connection is told at once."""
     outcome = await sent_once(OtlpServer(protocol))
