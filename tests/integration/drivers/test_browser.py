@@ -35,7 +35,7 @@ FORM = SignIn(
     refused={".refused": "login or password is wrong"},
     farewell="/logout",
 )
-SETTINGS = BrowserSettings(answer_within=5.0)
+SETTINGS = BrowserSettings(answer_within=20.0)
 SPANS = InMemorySpanExporter()
 PROVIDER = TracerProvider()
 PROVIDER.add_span_processor(SimpleSpanProcessor(SPANS))
@@ -151,13 +151,14 @@ async def test_a_closed_port_is_no_connection(warm: WarmBrowser) -> None:
 
 async def test_what_does_not_come_is_waited_for_so_long(site: WebSite, warm: WarmBrowser) -> None:
     """An element that is not there ends the wait by its deadline, and the message names it."""
-    lent = WarmBrowser(replace(SETTINGS, answer_within=0.5))
+    lent = WarmBrowser(replace(SETTINGS, answer_within=2.0))
     lent._current = warm._current
     async with client(site, lent).page("run") as page:
         await page.open("/page")
-        for verb in (page.wait, page.click, page.text):
-            with pytest.raises(DeadlineError, match="nowhere"):
-                await verb("#nowhere")
+        verbs = (verb("#nowhere") for verb in (page.wait, page.click, page.text))
+        ends = await asyncio.gather(*verbs, return_exceptions=True)
+    assert [type(end) for end in ends] == [DeadlineError] * 3
+    assert all("nowhere" in str(end) for end in ends)
 
 
 async def test_of_several_the_first_named_is_answered(site: WebSite, warm: WarmBrowser) -> None:
@@ -345,6 +346,6 @@ def _current(warm: WarmBrowser) -> list[psutil.Process]:
 
 
 async def _ended(processes: list[psutil.Process]) -> bool:
-    """Whether all of them end within a few seconds."""
-    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 5)
+    """Whether all of them end within half a minute."""
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 30)
     return not alive
