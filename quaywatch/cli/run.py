@@ -111,7 +111,7 @@ async def serve(path: Path, environ: Mapping[str, str]) -> None:
     stopping.cancel()
     await running.stop()
     if following.done() and not following.cancelled():
-        following.result()  # nothing but a defect ends it
+        following.result()  # nothing but a defect ends it, or a reload after which nothing runs
 
 
 class Running:
@@ -142,6 +142,7 @@ class Running:
 
         Raises:
             ConfigError: when they cannot be put to work; the old ones go on.
+            InternalError: when those cannot go on either, such as when somebody has taken their port meanwhile.
         """
         if self._frame.takes(settings):
             await self._frame.take(settings)
@@ -165,4 +166,7 @@ class Running:
 
     async def _begin_again(self, settings: Settings) -> None:
         self._frame = Frame(settings, self._environ)
-        await self._frame.start()
+        try:
+            await self._frame.start()
+        except ConfigError as error:
+            raise InternalError(f"neither the new configuration nor the old one can be put to work: {error}") from error
