@@ -7,6 +7,8 @@ DIST   ?= dist
 
 VERSION  = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' quaywatch/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# The one that the tests render and pack the chart with.
+HELM    ?= $(shell $(BIN)/python -c 'from sandbox.parts.kubernetes_tools import kubernetes_tools; print(kubernetes_tools().helm)')
 BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
 # The health check is no part of OCI's own format, which the builders other than Docker choose.
 BUILD_IMAGE = $(BUILDER) build $(if $(filter docker,$(notdir $(BUILDER))),,--format docker) \
@@ -73,11 +75,12 @@ image: wheel ## both images, quaywatch:VERSION and quaywatch:VERSION-browser; BA
 	$(BUILD_IMAGE) --target agent --tag quaywatch:$(VERSION) .
 	$(BUILD_IMAGE) --target browser --tag quaywatch:$(VERSION)-browser .
 
-release: wheel ## wheel, sources, locks and their signed checksums, in dist/; SIGNING_KEY=FILE is a private SSH key
+release: wheel ## wheel, sources, locks, chart and their signed checksums, in dist/; SIGNING_KEY=FILE is a private SSH key
 	@test -n "$(SIGNING_KEY)" || { echo "name the private SSH key that signs: make release SIGNING_KEY=FILE" >&2; exit 2; }
 	$(BIN)/hatchling build -t sdist -d $(DIST)
 	cp locks/runtime.txt locks/browser.txt $(DIST)
-	cd $(DIST) && sha256sum *.whl *.tar.gz *.txt > SHA256SUMS
+	$(HELM) package deploy/helm/quaywatch --destination $(DIST)
+	cd $(DIST) && sha256sum *.whl *.tar.gz *.txt *.tgz > SHA256SUMS
 	ssh-keygen -q -Y sign -f $(SIGNING_KEY) -n quaywatch $(DIST)/SHA256SUMS
 
 locks: ## resolve the dependencies again

@@ -35,10 +35,11 @@ def verified(released: Path) -> bool:
     return done.returncode == 0
 
 
-def test_it_is_wheel_sources_locks_and_checksums(released: Path) -> None:
+def test_it_is_wheel_sources_locks_chart_and_checksums(released: Path) -> None:
     """Nothing else is handed out."""
     wheel, sources = f"quaywatch-{__version__}-py3-none-any.whl", f"quaywatch-{__version__}.tar.gz"
-    expected = {wheel, sources, "runtime.txt", "browser.txt", "SHA256SUMS", "SHA256SUMS.sig"}
+    chart = f"quaywatch-{__version__}.tgz"
+    expected = {wheel, sources, chart, "runtime.txt", "browser.txt", "SHA256SUMS", "SHA256SUMS.sig"}
     assert {path.name for path in released.iterdir()} == expected
 
 
@@ -47,7 +48,7 @@ def test_the_checksums_are_of_all_files_and_signed(released: Path) -> None:
     done = subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=released, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout.count(": OK")) == (0, 4), done.stderr
+    assert (done.returncode, done.stdout.count(": OK")) == (0, 5), done.stderr
     assert verified(released)
     sums = (released / "SHA256SUMS").read_text()
     (released / "SHA256SUMS").write_text(sums.replace("0", "1", 1))
