@@ -4,8 +4,8 @@ Off unless it is turned on: it costs a reading of every statement that is rememb
 whose function is called so that it does not even load them; a statement is known by its ``query_id``, the same on
 every reading, which ``pg_stat_statements`` tells the text of. What is counted is what was added between two readings:
 the extension forgets statements and learns them again, and places among the shown change hands, so only differences
-add up. Every series therefore counts from the agent's first sight of it. A cluster whose kept session's database
-lacks the extension gives no samples and no error. The role ``pg_monitor`` is enough.
+add up. Every series therefore counts from the agent's first sight of it. Where the kept session's database lacks the
+extension the reading fails, since whoever turned this on expects something. The role ``pg_monitor`` is enough.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from quaywatch.contract import Exporter, Kind, Metric, Postgres, Row, Sample, TargetKind
+from quaywatch.errors import VersionError
 
 from .sight import require_sight
 from .sticky import StickyTop
@@ -46,17 +47,22 @@ select quote_ident(n.nspname) as name, extract(epoch from clock_timestamp())::fl
 """
 STATEMENTS = """
 select coalesce(d.datname, '') as database, coalesce(r.rolname, '') as role, s.queryid::text as query_id,
-       sum(s.calls)::bigint as calls, sum(s.total_exec_time) / 1000 as seconds, sum(s.rows)::bigint as rows,
-       sum(s.shared_blks_read)::bigint as blocks, sum(s.temp_blks_written)::bigint as temp_blocks
-  from {schema}.pg_stat_statements(false) s
+       s.calls, s.total_exec_time / 1000 as seconds, s.rows, s.shared_blks_read as blocks,
+       s.temp_blks_written as temp_blocks
+  from {schema}.pg_stat_statements(set_config('work_mem', '64MB', true) is null) s
   left join pg_database d on d.oid = s.dbid
   left join pg_roles r on r.oid = s.userid
- group by 1, 2, 3
+"""
+"""The parameter is false: no texts. To find that out makes room, for this statement, for all entries there may be.
+
+Otherwise the function's answer, and a ``group by`` even more so, goes to temporary files and back on a server with many
+entries and little memory for each query.
 """
 
 _COLUMNS: Final = {"calls": CALLS, "seconds": TIME, "rows": ROWS, "blocks": BLOCKS_READ, "temp_blocks": TEMP_BLOCKS}
 _OTHER: Final = ("", "", "other")
 _FADING: Final = 0.8
+_CREATE: Final = "create extension pg_stat_statements; on the primary, with the library in shared_preload_libraries"
 
 _Key = tuple[str, str, str]
 _Numbers = tuple[float, ...]
@@ -85,19 +91,23 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
     """The statements that take the most time, and the rest.
 
     Raises:
+        VersionError: when the database of the kept session lacks the extension.
         PermissionDeniedError: when the role may not see others' statements.
     """
-    for schema in await session.fetch(SCHEMA):
-        rows = await session.fetch(STATEMENTS.format(schema=schema["name"]))
-        require_sight("pg_stat_statements", hidden=any(row["query_id"] is None for row in rows))
-        _remember(memory, rows, options.top, schema["now"])
-        for sample in _samples(memory):
-            yield sample
+    schemas = await session.fetch(SCHEMA)
+    if not schemas:
+        raise VersionError(f"the database {session.database} lacks the extension pg_stat_statements", remedy=_CREATE)
+    (schema,) = schemas
+    rows = await session.fetch(STATEMENTS.format(schema=schema["name"]))
+    require_sight("pg_stat_statements", hidden=any(row["query_id"] is None for row in rows))
+    _remember(memory, rows, options.top, schema["now"])
+    for sample in _samples(memory):
+        yield sample
 
 
 def _remember(memory: Memory, rows: Sequence[Row], top: int, now: float) -> None:
     """Add what is new since the last reading to the sums of the shown and of the rest."""
-    read = {_key(row): tuple(row[column] for column in _COLUMNS) for row in rows}
+    read = _by_key(rows)
     added = _added(read, memory.last)
     memory.last = read
     memory.weights = _weighed(memory.weights, added)
@@ -110,8 +120,13 @@ def _remember(memory: Memory, rows: Sequence[Row], top: int, now: float) -> None
     memory.starts = {key: memory.starts.get(key, now) for key in sums}
 
 
-def _key(row: Row) -> _Key:
-    return row["database"], row["role"], row["query_id"]
+def _by_key(rows: Iterable[Row]) -> dict[_Key, _Numbers]:
+    """What each statement has; the extension keeps one that functions run too apart from itself."""
+    found: dict[_Key, _Numbers] = {}
+    for row in rows:
+        key = row["database"], row["role"], row["query_id"]
+        found[key] = _plus(found.get(key, _NOTHING), tuple(row[column] for column in _COLUMNS))
+    return found
 
 
 def _added(read: Mapping[_Key, _Numbers], last: Mapping[_Key, _Numbers] | None) -> dict[_Key, _Numbers]:

@@ -43,6 +43,22 @@ _LOCKS_IN_TURN = (
     "begin; select pg_advisory_lock({}); select pg_advisory_lock_shared(3); select pg_advisory_lock({}); rollback;"
 )
 """One lock and then another, and between them whoever holds the third is waited for."""
+_MANY_STATEMENTS = r"""
+set pg_stat_statements.track = 'all';
+do $$
+begin
+    for number in 0..2047 loop
+        execute 'select 1' || regexp_replace(translate(number::bit(11)::text, '01', '+-'), '(.)', '\11', 'g');
+    end loop;
+end $$;
+"""
+"""Sums of twelve ones, some of them added and some taken away: no two of them are one statement."""
+_TEXTS = "select count(s.query) from {}"
+_WRITTEN_BY_READING = """
+select sum(s.calls) >= 2, sum(s.temp_blks_written)
+  from pg_stat_statements s join pg_roles r on r.oid = s.userid
+ where r.rolname = 'quaywatch' and s.query like '%pg_stat_statements(%'
+"""
 _GATE = "select count(*) from pg_locks where locktype = 'advisory' and objid = 3 and "
 _OURS = "select count(*) from pg_stat_activity where application_name = 'quaywatch'"
 _COMMITS = "postgresql.transaction.commits"
@@ -245,6 +261,26 @@ async def test_statements_are_counted_without_their_text(server: Postgres, conne
     assert 3 in [value for key, value in calls.items() if key[:2] == ("acme", "postgres")]
     assert calls["", "", "other"] > 0
     assert len(calls) == 4
+
+
+async def test_many_statements_are_read_without_texts_and_temporary_files(
+    server: Postgres, connect: Any, read: Read
+) -> None:
+    """Row 14: no text is loaded, none comes over the wire, and a small work_mem makes no temporary files."""
+    sql(server, _MANY_STATEMENTS, "acme")
+    sql(server, "alter role quaywatch set work_mem = '64kB'")
+    try:
+        cluster = await connect(server)
+        assert (await cluster.fetch("show work_mem"))[0]["work_mem"] == "64kB"
+        await read(postgres_statements.EXPORTER, cluster, None, postgres_statements.Memory())
+        rows = await cluster.fetch(postgres_statements.STATEMENTS.format(schema="public"))
+    finally:
+        sql(server, "alter role quaywatch reset work_mem")
+    assert len(rows) > 2000
+    assert not [text for row in rows for text in row.values() if "select" in str(text).lower()]
+    source = postgres_statements.STATEMENTS.format(schema="public").partition("  from ")[2]
+    assert sql(server, _TEXTS.format(source)) == "0"
+    assert sql(server, _WRITTEN_BY_READING) == "t|0"
 
 
 _NEED_SIGHT = (postgres_activity, postgres_archive_backlog, postgres_indexes, postgres_locks, postgres_vacuum)

@@ -8,7 +8,7 @@ import pytest
 
 from exporters.postgres_statements import EXPORTER, SCHEMA, STATEMENTS, Memory, Options
 from quaywatch.contract import Postgres, Row, Value
-from quaywatch.errors import PermissionDeniedError
+from quaywatch.errors import PermissionDeniedError, VersionError
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
 Make = Callable[..., Postgres]
@@ -33,15 +33,22 @@ def calls(found: dict[tuple[str, ...], Value]) -> dict[str, Value]:
 
 
 async def test_it_is_off_until_it_is_asked_for() -> None:
-    """Row 14: nobody pays for it unknowingly, and no text is read."""
+    """Row 14: nobody pays for it unknowingly."""
     assert not EXPORTER.on
-    assert "pg_stat_statements(false)" in STATEMENTS
-    assert "query," not in STATEMENTS
 
 
-async def test_without_the_extension_there_is_nothing(postgres: Make, read: Read) -> None:
-    """No samples and no error."""
-    assert await read(EXPORTER, postgres({SCHEMA: []})) == {}
+async def test_without_the_extension_there_is_an_error(postgres: Make, read: Read) -> None:
+    """Who turns it on is told what to do, and where."""
+    with pytest.raises(VersionError, match=r"acme lacks .*create extension pg_stat_statements"):
+        await read(EXPORTER, postgres({SCHEMA: []}))
+
+
+async def test_entries_of_one_statement_add_up(postgres: Make, read: Read) -> None:
+    """Row 14: run by itself and by a function it has two entries, and one identity."""
+    memory = Memory()
+    await read(EXPORTER, postgres(answers(statement("7", 1, 0.0), statement("7", 2, 0.0))), state=memory)
+    found = await read(EXPORTER, postgres(answers(statement("7", 2, 0.0), statement("7", 4, 0.0))), state=memory)
+    assert calls(found)["7"] == 3
 
 
 async def test_only_what_is_added_counts(postgres: Make, read: Read) -> None:
