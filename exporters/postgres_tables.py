@@ -61,7 +61,7 @@ with indexes as (
       from pg_class c
       left join pg_class t on t.oid = c.reltoastrelid
       left join indexes i on i.oid = c.oid
-     where c.relkind in ('r', 'm') and c.relpersistence <> 't'
+     where c.relkind in ('r', 'm') and c.relpersistence <> 't' and not c.relisshared
 ), shown as (
     (select * from tables order by pages desc, name limit $1)
     union
