@@ -57,14 +57,23 @@ async def shipments(server: Odoo) -> AsyncIterator[shipment_confirm.Options]:
     admin.call("res.partner", "unlink", [partner])
 
 
-def make_rule(server: Odoo, trigger: str, model: str) -> int:
-    """An automation rule that does nothing; its id."""
+def make_rules(server: Odoo, trigger: str, *models: str) -> list[int]:
+    """Automation rules that do nothing, one on each model; their ids."""
     admin = server.admin()
-    model_id = admin.call("ir.model", "search", [("model", "=", model)], limit=1)[0]
-    action = {"name": "Risk", "model_id": model_id, "state": "code", "code": "pass"}
-    if "action_server_ids" in admin.fields("base.automation"):
-        action = {"name": "Risk", "model_id": model_id, "action_server_ids": [(0, 0, action)]}
-    made: int = admin.call("base.automation", "create", {**action, "trigger": trigger})
+    apart = "action_server_ids" in admin.fields("base.automation")
+    values = []
+    for model in models:
+        number = admin.call("ir.model", "search", [("model", "=", model)], limit=1)[0]
+        action = {"name": "Risk", "model_id": number, "state": "code", "code": "pass"}
+        rule = {"name": "Risk", "model_id": number, "action_server_ids": [(0, 0, action)]} if apart else action
+        values.append({**rule, "trigger": trigger})
+    made: list[int] = admin.call("base.automation", "create", values)
+    return made
+
+
+def make_rule(server: Odoo, trigger: str, model: str) -> int:
+    """One of them."""
+    (made,) = make_rules(server, trigger, model)
     return made
 
 
@@ -104,6 +113,19 @@ async def test_a_flow_of_ones_own_is_kept_from_starting_as_well(
         assert (record.outcome, record.message) == (Outcome.SUCCESS, "")
     finally:
         server.admin().call("base.automation", "unlink", [rule])
+
+
+@BOTH
+async def test_a_rule_on_what_odoo_writes_beside_is_a_risk(
+    driver: OdooServer, server: Odoo, orders: order_create.Options
+) -> None:
+    """On stock, on the group of moves by its name in this version, on the history."""
+    groups = "procurement.group" if server.database == "odoo14" else "stock.reference"
+    rules = make_rules(server, "on_create", "stock.quant", groups, "mail.message")
+    try:
+        assert {risk.name for risk in (await look(driver, orders)).risks} == {f"automation:{rule}" for rule in rules}
+    finally:
+        server.admin().call("base.automation", "unlink", rules)
 
 
 @BOTH
