@@ -54,7 +54,7 @@ def flavour(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def server(flavour: str, services: Services) -> Redis:
-    """A server with a limit, a snapshot, an append-only file, and a queue of each kind."""
+    """A server with a limit, a snapshot, an append-only file, a slow command, and a queue of each kind."""
     made = redis_versions.start(services, flavour, settings={"maxmemory": "64mb"})
     for words in (
         "RPUSH jobs a b c",
@@ -64,6 +64,9 @@ def server(flavour: str, services: Services) -> Redis:
         "XGROUP CREATE events workers 0",
         "XREADGROUP GROUP workers one COUNT 1 STREAMS events >",
         "SET name x EX 1000",
+        "CONFIG SET slowlog-log-slower-than 0",
+        "GET name",
+        "CONFIG SET slowlog-log-slower-than 10000",
         "BGSAVE",
     ):
         assert not command(made, *words.split()).startswith("-"), words
@@ -131,6 +134,23 @@ async def test_counts_are_of_what_happened(server: Redis, driver: RedisServer, r
         assert after["redis.replies.error",] - before["redis.replies.error",] == 1
 
 
+async def test_slow_commands_count_beyond_what_the_log_holds(server: Redis, driver: RedisServer, read: Read) -> None:
+    """Row 26: a log of two entries is full and still tells that three more came, whatever they were about."""
+    exporter, counted = REDIS_EXPORTERS["redis_slowlog"], ("redis.slowlog.commands",)
+    for setting in (("slowlog-max-len", "2"), ("slowlog-log-slower-than", "0")):
+        command(server, "CONFIG", "SET", *setting)
+    try:
+        before = await read(exporter, driver)
+        for _ in range(3):
+            command(server, "GET", "name")
+        after = await read(exporter, driver)
+    finally:
+        for setting in (("slowlog-max-len", "128"), ("slowlog-log-slower-than", "10000")):
+            command(server, "CONFIG", "SET", *setting)
+    assert after["redis.slowlog.length",] == 2
+    assert after[counted] - before[counted] >= 3
+
+
 async def test_the_state_of_persistence_is_seconds_ago(driver: RedisServer, read: Read) -> None:
     """Ages are small right after the fact; nothing is loading, and all went well."""
     found = await read(REDIS_EXPORTERS["redis_persistence"], driver)
@@ -171,7 +191,9 @@ async def test_the_right_to_info_is_enough_for_all_that_need_no_more(server: Red
 
 async def test_the_documented_rights_are_enough(server: Redis, read: Read) -> None:
     """What the exporters' own words grant is what they need, and no more than these keys."""
-    grants = "+slowlog|len +type +scan +llen +xlen +zcard +xinfo|groups ~jobs ~later ~events ~nothing ~name"
+    grants = (
+        "+slowlog|len +slowlog|get +type +scan +llen +xlen +zcard +xinfo|groups ~jobs ~later ~events ~nothing ~name"
+    )
     command(server, "ACL", "SETUSER", "reader", "on", ">pass", "+ping", "+info", *grants.split())
     async with connected(server, "reader", "pass") as driver:
         assert await read(REDIS_EXPORTERS["redis_slowlog"], driver)
