@@ -70,7 +70,10 @@ RUN --mount=type=bind,source=deploy/image/sbom.py,target=/sbom.py \
     ["python", "/sbom.py", "/usr/share/sbom/quaywatch.cdx.json"]
 ARG VERSION=unknown
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
 USER 65532:65532
 
 # The last one is what is built when nobody says which.
@@ -80,5 +83,8 @@ RUN --mount=type=bind,source=deploy/image/sbom.py,target=/sbom.py \
     ["python", "/sbom.py", "/usr/share/sbom/quaywatch.cdx.json"]
 ARG VERSION=unknown
 ARG REVISION=unknown
-LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
 USER 65532:65532

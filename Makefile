@@ -7,12 +7,14 @@ DIST   ?= dist
 
 VERSION  = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' quaywatch/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# The revision's time, so that the same sources say the same.
+CREATED  = $(shell git show --no-patch --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
 # The one that the tests render and pack the chart with.
 HELM    ?= $(shell $(BIN)/python -c 'from sandbox.parts.kubernetes_tools import kubernetes_tools; print(kubernetes_tools().helm)')
 BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
 # The health check is no part of OCI's own format, which the builders other than Docker choose.
 BUILD_IMAGE = $(BUILDER) build $(if $(filter docker,$(notdir $(BUILDER))),,--format docker) \
-  $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
+  $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED)
 
 .PHONY: help install check fix test demo bench bench-probes paging soak tenants pictures locks manifests wheel image release clean
 help: ## this list

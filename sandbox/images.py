@@ -127,11 +127,19 @@ def mounted(image: Image) -> Iterator[Path]:
         cache.run(*store(), "rm", container)
 
 
-def bundle(image: Image, root: Path, directory: Path, binds: Mapping[str, Path], command: Sequence[str] = ()) -> Bundle:
+def bundle(
+    image: Image,
+    root: Path,
+    directory: Path,
+    binds: Mapping[str, Path],
+    command: Sequence[str] = (),
+    *,
+    shared: str = "64m",
+) -> Bundle:
     """A container of an image in an empty directory; `binds` are read-only, `command` comes instead of the image's.
 
     It gets what the restricted profile of Kubernetes leaves: no capability, no new privilege, a root file system that
-    is read-only. `/tmp` and `/dev/shm` are its own, in memory.
+    is read-only. `/tmp` and `/dev/shm` are its own, in memory; `shared` is the latter's size, as mount(8) has it.
     """
     argv = [*image.command[: image.command.index("quaywatch") + 1], *command] if command else list(image.command)
     user = int(image.user.partition(":")[0])
@@ -144,7 +152,7 @@ def bundle(image: Image, root: Path, directory: Path, binds: Mapping[str, Path],
         "capabilities": {},
     }
     spaces = [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")]
-    mounts = [*_own_mounts(), *(_bind(what, at) for at, what in binds.items())]
+    mounts = [*_own_mounts(shared), *(_bind(what, at) for at, what in binds.items())]
     directory.mkdir(exist_ok=True)
     (directory / "config.json").write_text(
         json.dumps(
@@ -160,12 +168,12 @@ def bundle(image: Image, root: Path, directory: Path, binds: Mapping[str, Path],
     return Bundle(directory=directory, root=root)
 
 
-def _own_mounts() -> list[dict[str, Any]]:
+def _own_mounts(shared: str) -> list[dict[str, Any]]:
     memory = {"type": "tmpfs", "source": "tmpfs"}
     return [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         {"destination": "/dev", **memory, "options": ["nosuid", "mode=755", "size=64k"]},
-        {"destination": "/dev/shm", **memory, "options": ["nosuid", "nodev", "mode=1777", "size=64m"]},  # noqa: S108 - inside
+        {"destination": "/dev/shm", **memory, "options": ["nosuid", "nodev", "mode=1777", f"size={shared}"]},  # noqa: S108 - inside
         {"destination": "/tmp", **memory, "options": ["nosuid", "nodev", "mode=1777", "size=512m"]},  # noqa: S108 - inside
     ]
 

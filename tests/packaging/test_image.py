@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,7 @@ def test_the_image_tells_what_it_is(built: Mapping[str, Image], target: str) -> 
     image = built[target]
     assert image.labels["org.opencontainers.image.version"] == __version__
     assert image.labels["org.opencontainers.image.base.name"] == images.BASE
+    assert datetime.fromisoformat(image.labels["org.opencontainers.image.created"]).tzinfo
     assert image.user == "65532:65532"
     assert image.command == ("tini", "--", "quaywatch", "run", "--config", CONFIG)
     assert image.health == ("CMD", "quaywatch", "health")
@@ -122,6 +124,7 @@ def binds(tmp_path: Path) -> dict[str, Path]:
     settings = agent.configuration(shared_world("odoo19"), f"127.0.0.1:{free_port()}")
     orders = settings["probes"]["order_create"]
     settings["probes"]["browser_order_create"] = {**orders, "every": 300, "deadline": 120}
+    settings["probes"]["browser_login"] = {"targets": orders["targets"], "deadline": 120}
     settings["probes"]["order_create"] = {**orders, "every": 300, "deadline": 60}
     config = tmp_path / "quaywatch.yaml"
     config.write_text(yaml.safe_dump(settings))
@@ -159,11 +162,33 @@ def test_the_agent_runs_and_a_probe_succeeds(
     assert process.returncode == 0, log.read_text()
 
 
-def test_the_browser_runs_a_probe(
+def as_shipped() -> tuple[dict[str, bool], str]:
+    """How the manifests have the browser run: its table of the configuration, and the size of its `/dev/shm`."""
+    overlay = yaml.safe_load((ROOT / "deploy/kustomize/overlays/browser/quaywatch.yaml").read_text())
+    pod = yaml.safe_load((ROOT / "deploy/kustomize/components/browser/browser.yaml").read_text())["spec"]["template"]
+    (shm,) = [one["emptyDir"] for one in pod["spec"]["volumes"] if one["name"] == "quaywatch-shm"]
+    return overlay["browser"], shm["sizeLimit"].replace("Mi", "m")
+
+
+def test_the_browser_runs_a_probe_as_it_ships(
     built: Mapping[str, Image], roots: Mapping[str, Path], binds: Mapping[str, Path], tmp_path: Path
 ) -> None:
-    """The browser in the image, shut in by its own sandbox, places an order in a real Odoo, every step green."""
+    """With the settings and the shared memory of the manifests it places an order in a real Odoo, every step green."""
+    settings, shared = as_shipped()
+    assert (settings, shared) == ({"sandbox": False, "dev_shm": True}, "512m")
+    config = yaml.safe_load(binds[CONFIG].read_text())
+    binds[CONFIG].write_text(yaml.safe_dump({**config, "browser": settings}))
     command = ("probe", "order_create", "--browser", "--config", CONFIG)
+    bundle = images.bundle(built["browser"], roots["browser"], tmp_path / "bundle", binds, command, shared=shared)
+    done = subprocess.run(bundle.program(NAME), capture_output=True, text=True, check=False)
+    assert (done.returncode, "success" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_browser_runs_in_its_own_sandbox(
+    built: Mapping[str, Image], roots: Mapping[str, Path], binds: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """Where the container lets it, it shuts itself in, and needs no more shared memory than any container has."""
+    command = ("probe", "login", "--browser", "--config", CONFIG)
     bundle = images.bundle(built["browser"], roots["browser"], tmp_path / "bundle", binds, command)
     done = subprocess.run(bundle.program(NAME), capture_output=True, text=True, check=False)
     assert (done.returncode, "success" in done.stdout) == (0, True), done.stdout + done.stderr
