@@ -26,6 +26,8 @@ TTL = 3.0
 WITHIN = 20.0
 """Seconds that a few beats may take on a busy machine."""
 TARGETS = [f"db-{number}" for number in range(20)]
+EVERY = 6.0
+"""Seconds from reading to reading of a target, as somebody would choose them who chose `TTL`."""
 
 
 def address(here: Namespace, token: Path, port: int) -> LeaseAddress:
@@ -88,12 +90,13 @@ async def test_the_lease_passes_from_hand_to_hand(here: Namespace, tmp_path: Pat
 
 
 class Member:
-    """One agent of several that share targets."""
+    """One agent of several that share targets; one behind a relay leaves them without the API server."""
 
-    def __init__(self, name: str, here: Namespace, token: Path) -> None:
+    def __init__(self, name: str, here: Namespace, token: Path, relay: Relay | None = None) -> None:
         clock = SystemClock()
-        store = KubernetesMembers(address(here, token, port_of(here.server)), name)
-        self.shards = KubernetesShards(store, identity=name, ttl=TTL, meter=Instruments("test", clock), clock=clock)
+        store = KubernetesMembers(address(here, token, relay.port if relay else port_of(here.server)), name)
+        meter, stays = Instruments("test", clock), relay is None
+        self.shards = KubernetesShards(store, identity=name, ttl=TTL, meter=meter, clock=clock, fail_open=stays)
         self.shards.want(TARGETS)
         self.shards.start(lambda: None)
 
@@ -104,10 +107,15 @@ class Member:
 
 
 def shared_out(members: list[Member]) -> bool:
-    """Whether each has something, and every target one of them."""
+    """Whether each has something, and every target one of them; never has one two."""
     shares = [member.share for member in members]
-    assert max(Counter(name for share in shares for name in share).values(), default=0) <= 1
+    assert none_twice(shares)
     return all(shares) and sum(map(len, shares)) == len(TARGETS)
+
+
+def none_twice(shares: list[list[str]]) -> bool:
+    """Whether no target is in two shares."""
+    return max(Counter(name for share in shares for name in share).values(), default=0) <= 1
 
 
 async def test_targets_are_shared_out_by_objects_of_their_own(here: Namespace, tmp_path: Path) -> None:
@@ -126,3 +134,29 @@ async def test_targets_are_shared_out_by_objects_of_their_own(here: Namespace, t
         for member in members:
             await member.shards.close()
     assert here.leases() == []
+
+
+async def test_a_killed_members_targets_are_resumed_within_two_intervals(here: Namespace, tmp_path: Path) -> None:
+    """From one moment to the next it is silent. The others take what it had, and keep theirs; none is ever with two.
+
+    The silent one goes on for as long as it may, as one does whose network died alone.
+    """
+    token = here.token(tmp_path / "token")
+    async with relay_to(here.server) as relay:
+        killed = Member("anna", here, token, relay)
+        others = [Member(name, here, token) for name in ("bert", "cleo")]
+        everybody = [killed, *others]
+        try:
+            await eventually(lambda: shared_out(everybody), within=WITHIN)
+            before = [set(member.share) for member in others]
+            relay.dark = True
+
+            def resumed() -> bool:
+                assert none_twice([member.share for member in everybody])
+                assert all(had <= set(member.share) for had, member in zip(before, others, strict=True))
+                return shared_out(others)
+
+            await eventually(resumed, within=2 * EVERY)
+        finally:
+            for member in everybody:
+                await member.shards.close()
