@@ -26,7 +26,7 @@ COUNT = Metric(
     "redis.slowlog.commands",
     Kind.COUNTER,
     "{command}",
-    "Slow commands since the server's start. Absent while the log is empty, as after a reset: their number is not known.",
+    "Slow commands since the server's start. Absent while the log is empty, as after a reset: none tells the number.",
 )
 
 _GET = ("SLOWLOG", "GET", 1)

@@ -35,7 +35,6 @@ EVENT_LOOP = {"redis.eventloop.cycles", "redis.eventloop.time", "redis.eventloop
 OLD = {
     "redis6": {
         *EVENT_LOOP,
-        "redis.clients.max",
         "redis.replies.error",
         "redis.cmd.latency",
         "redis.cmd.failed",
@@ -134,6 +133,13 @@ async def test_counts_are_of_what_happened(server: Redis, driver: RedisServer, r
         assert after["redis.replies.error",] - before["redis.replies.error",] == 1
 
 
+async def test_clients_have_their_limit(server: Redis, driver: RedisServer, read: Read) -> None:
+    """Row 26: as it is configured, on Redis 6 too, which does not report it."""
+    command(server, "CONFIG", "SET", "maxclients", "321")
+    found = await read(REDIS_EXPORTERS["redis_stats"], driver)
+    assert found["redis.clients.max",] == 321 > found["redis.clients.connected",] > 0
+
+
 async def test_slow_commands_count_beyond_what_the_log_holds(server: Redis, driver: RedisServer, read: Read) -> None:
     """Row 26: a log of two entries is full and still tells that three more came, whatever they were about."""
     exporter, counted = REDIS_EXPORTERS["redis_slowlog"], ("redis.slowlog.commands",)
@@ -175,7 +181,7 @@ async def test_a_failed_snapshot_shows(server: Redis, flavour: str, services: Se
     assert found["redis.rdb.last_save.ok",] == 0
 
 
-async def test_the_right_to_info_is_enough_for_all_that_need_no_more(server: Redis, read: Read) -> None:
+async def test_the_right_to_info_is_enough_for_all_that_need_no_more(server: Redis, flavour: str, read: Read) -> None:
     """A user of +ping and +info reads everything, but for those that are documented to need more; each fails alone."""
     command(server, "ACL", "SETUSER", "watcher", "on", ">pass", "+ping", "+info")
     async with connected(server, "watcher", "pass") as driver:
@@ -185,7 +191,10 @@ async def test_the_right_to_info_is_enough_for_all_that_need_no_more(server: Red
                 with pytest.raises(PermissionDeniedError, match=r"ACL SETUSER watcher [+~]"):
                     await read(exporter, driver, options)
             else:
-                assert bool(await read(exporter, driver, options)) == (name not in ELSEWHERE)
+                found = await read(exporter, driver, options)
+                assert bool(found) == (name not in ELSEWHERE)
+                if name == "redis_stats":
+                    assert (("redis.clients.max",) in found) == (flavour != "redis6")
         assert await read(REDIS_EXPORTERS["redis_queues"], driver) == {}
 
 
@@ -194,7 +203,8 @@ async def test_the_documented_rights_are_enough(server: Redis, read: Read) -> No
     grants = (
         "+slowlog|len +slowlog|get +type +scan +llen +xlen +zcard +xinfo|groups ~jobs ~later ~events ~nothing ~name"
     )
-    command(server, "ACL", "SETUSER", "reader", "on", ">pass", "+ping", "+info", *grants.split())
+    command(server, "ACL", "SETUSER", "reader", "on", ">pass", "+ping", "+info", "+config|get", *grants.split())
     async with connected(server, "reader", "pass") as driver:
         assert await read(REDIS_EXPORTERS["redis_slowlog"], driver)
+        assert ("redis.clients.max",) in await read(REDIS_EXPORTERS["redis_stats"], driver)
         assert await read(REDIS_EXPORTERS["redis_queues"], driver, QUEUES)
