@@ -6,11 +6,11 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from quaywatch.contract import Browser
-from quaywatch.errors import ConfigError, FaultError, ParseError, VersionError
+from quaywatch.errors import ConfigError, FaultError, ParseError, TargetError, VersionError
 from quaywatch.secret import Secret
 
 from .credential import Credential
@@ -25,6 +25,8 @@ _JSON2_SINCE: Final = 19
 _UNKNOWN_MODEL: Final = ("2", "404")
 """What asking for the fields of a model that is not there is answered with: XML-RPC's fault, JSON-2's status."""
 _OK: Final = 200
+_LEARNED_FOR: Final = 600.0
+"""Seconds for which an Odoo is taken for what it was: it may be upgraded, or get a module, while the agent runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +95,8 @@ class OdooServer:
         # One to work in, and one for logging in alone, so that this throws nobody out.
         self._web, self._entrance = (http or HttpServer(replace(place, cookies=True)) for _ in range(2))
         self._browser = browser
-        self._version: int | None = None
-        self._fields: dict[str, frozenset[str]] = {}
+        self._monotonic = monotonic
+        self._learned = _Learned(monotonic())
         self._janitor = _janitor(address, self._http, monotonic)
         who = {"where": address.where, "database": address.database, "login": address.login}
         credential = Credential(address.api_key or address.password, monotonic=monotonic)
@@ -110,23 +112,28 @@ class OdooServer:
         return self._address.database
 
     async def ping(self) -> None:
-        """Log in if need be, and have the database count something.
+        """Log in if need be, and have the database count something; an Odoo that cannot may come back as another.
 
         Raises:
             TargetError: within ``answer_within`` seconds.
         """
-        await self.call("res.users", "search_count", [])
+        try:
+            await self.call("res.users", "search_count", [])
+        except TargetError:
+            self._learned = _Learned(self._monotonic())
+            raise
 
     async def version(self) -> int:
-        """The major version, such as 14 or 19; asked once and remembered.
+        """The major version, such as 14 or 19; remembered for ten minutes, or until a ping fails.
 
         Raises:
             TargetError: within ``answer_within`` seconds.
         """
         async with deadline(self._address.answer_within, f"{self._address.where}: its version"):
-            if self._version is None:
-                self._version = await self._ask_version()
-            return self._version
+            learned = self._fresh()
+            if learned.version is None:
+                learned.version = await self._ask_version()
+            return learned.version
 
     async def call(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
         """``execute_kw``: what a method of a model returns. None also where Odoo's XML-RPC cannot send None.
@@ -141,15 +148,16 @@ class OdooServer:
             return await transport.execute(model, method, arguments, keywords)
 
     async def fields(self, model: str) -> frozenset[str]:
-        """The names of a model's fields, asked once and remembered.
+        """The names of a model's fields; remembered for ten minutes, or until a ping fails.
 
         Raises:
             VersionError: when there is no such model: its module is not installed.
             TargetError: within ``answer_within`` seconds.
         """
-        if model not in self._fields:
-            self._fields[model] = frozenset(await self._ask_fields(model))
-        return self._fields[model]
+        learned = self._fresh()
+        if model not in learned.fields:
+            learned.fields[model] = frozenset(await self._ask_fields(model))
+        return learned.fields[model]
 
     async def log_in(self) -> int:
         """Log in over RPC, whatever is remembered of earlier times; the user's id.
@@ -229,6 +237,11 @@ class OdooServer:
         """Let go of every connection; never raises, and is done after half a second at most."""
         await asyncio.gather(*(one.close() for one in (self._http, self._visitor, self._web, self._entrance)))
 
+    def _fresh(self) -> _Learned:
+        if self._monotonic() - self._learned.since >= _LEARNED_FOR:
+            self._learned = _Learned(self._monotonic())
+        return self._learned
+
     async def _transport(self) -> XmlRpc | Json2:
         wanted = self._address.transport
         if self._json2 is None or wanted == "xmlrpc":
@@ -263,6 +276,15 @@ class OdooServer:
         except (ParseError, ValueError, LookupError, TypeError, AttributeError) as error:
             remedy = "check that the url leads to Odoo itself"
             raise ParseError(f"{self._address.where}: it does not say its version", remedy=remedy) from error
+
+
+@dataclass(slots=True)
+class _Learned:
+    """What an Odoo is, as far as it was asked since a moment of the monotonic clock."""
+
+    since: float
+    version: int | None = None
+    fields: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def major_version(first: int | str) -> int:

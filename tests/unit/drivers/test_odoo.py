@@ -323,6 +323,31 @@ async def test_the_version_is_found_on_every_version(answers: dict[str, list[Htt
     assert len(server.asked) == len(answers)
 
 
+VERSIONS = [as_json({"version_info": [17, 0]}), as_json({"version_info": [18, 0]})]
+
+
+async def test_an_upgrade_is_seen_after_ten_minutes() -> None:
+    """What an Odoo is, is remembered; not for ever."""
+    now = 0.0
+    odoo = OdooServer(ADDRESS, http=ScriptedOdoo({"/web/version": [*VERSIONS]}), monotonic=lambda: now)
+    assert await odoo.version() == 17
+    now = 599.0
+    assert await odoo.version() == 17
+    now = 600.0
+    assert await odoo.version() == 18
+
+
+async def test_an_odoo_that_was_away_may_be_another() -> None:
+    """After a ping that failed, version and fields are asked again."""
+    calls = [xml({"name": {}}), page(502), xml({"locked": {}})]
+    server = ScriptedOdoo({"/web/version": [*VERSIONS], "authenticate": [xml(7)], "execute_kw": calls})
+    odoo = OdooServer(ADDRESS, http=server, monotonic=lambda: 0.0)
+    assert (await odoo.version(), await odoo.fields("sale.order")) == (17, {"name"})
+    with pytest.raises(ConnectError):
+        await odoo.ping()
+    assert (await odoo.version(), await odoo.fields("sale.order")) == (18, {"locked"})
+
+
 async def test_a_server_without_a_version_is_no_odoo() -> None:
     """Somebody else's pages are a parse error."""
     odoo = OdooServer(
