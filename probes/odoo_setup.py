@@ -29,6 +29,8 @@ STOCK: Final = 10_000.0
 """How many of a product are brought in: enough for a run every six hours, for years."""
 OURS: Final = "Kept for the probes of Quaywatch, which fills its stock up."
 """The note by which a product is known as the probes' own."""
+TEAM: Final = "Quaywatch"
+"""The sales team of the probe's user."""
 SEEING: Final = "Quaywatch: sees automation rules"
 """The group that may read which automation rules there are: without it no probe knows what its orders set off."""
 _OF_STOCK: Final = frozenset({"stock-reserve", "shipment-confirm"})
@@ -67,13 +69,17 @@ Told = Callable[[Prepared], None]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user and the groups it needs; ``sees_rules`` gives it the right to read which automation rules there are."""
+    """A user and the groups it needs.
+
+    ``sees_rules`` gives it the right to read which automation rules there are, ``own_team`` a sales team of its own.
+    """
 
     title: str
     login: str
     password: Secret
     groups: tuple[str, ...]
     sees_rules: bool = False
+    own_team: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,8 @@ async def prepare(admin: Odoo, wanted: Preparation, told: Told, *, apply: bool) 
     hand = _Hand(admin, told, apply=apply)
     for account in wanted.accounts:
         await hand.careful(f"{account.title} {account.login}", partial(_account, hand, account))
+        if account.own_team:
+            await hand.careful(f"the sales team of {account.login}", partial(_team, hand, account))
     for partner in wanted.partners:
         await hand.careful(f"the customer {partner}", partial(_partner, hand, partner))
     for goods in wanted.goods:
@@ -284,6 +292,17 @@ async def _give(hand: _Hand, group: int, model: str) -> None:
         await hand.odoo.call("ir.rule", "create", rule)
     reading = {"perm_read": True, "perm_write": False, "perm_create": False, "perm_unlink": False}
     await hand.odoo.call("ir.model.access", "create", {**of_group, "group_id": group, **reading})
+
+
+async def _team(hand: _Hand, account: Account, what: str) -> None:
+    """A sales team that nobody follows, unless the user is in one already: Odoo chooses it for the user's orders."""
+    number = await hand.found("res.users", {"login": account.login})
+    if number is not None and await hand.odoo.call("crm.team", "search_count", [("member_ids", "=", number)]):
+        hand.tell(what, State.THERE)
+        return
+    members = [] if number is None else [number]
+    values = {"name": TEAM, "member_ids": [(6, 0, members)]}
+    await hand.new(what, "crm.team", values, mail_create_nosubscribe=True)
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

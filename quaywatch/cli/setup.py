@@ -123,8 +123,9 @@ class _Setup:
     def _preparation(self) -> Preparation:
         partners, goods = records_of(self._flows)
         sees = any(isinstance(options, Wanted | OdooOptions) for _, options in self._flows)
-        groups, table = groups_of(self._flows), self._table
-        accounts = [Account("the probe's user", table.login, self._password, groups, sees_rules=sees)]
+        team = any(isinstance(options, Wanted) and options.as_person for _, options in self._flows)
+        table, rights = self._table, {"sees_rules": sees, "own_team": team}
+        accounts = [Account("the probe's user", table.login, self._password, groups_of(self._flows), **rights)]
         if table.janitor is not None:
             accounts.append(Account("the janitor", table.janitor.login, table.janitor.password, JANITOR))
         return Preparation(tuple(accounts), partners, goods, stock=self._arguments.stock)

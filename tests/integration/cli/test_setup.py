@@ -13,6 +13,7 @@ import yaml
 from quaywatch.cli.main import main
 from sandbox.parts.odoo import Odoo
 from sandbox.parts.postgres import sql
+from sandbox.seed import Connection
 from sandbox.world import World
 
 PARTS = ("odoo14", "odoo19")
@@ -92,6 +93,26 @@ def test_flows_run_with_what_it_makes_and_with_no_more(
     assert setup(papers, "--apply") == 0
     assert f"made     the probe's user setup-probe-{tag}: the group stock.group_stock_user" in capsys.readouterr().out
     assert main(["probe", "label_print", "-c", str(papers)]) == 0, capsys.readouterr().out
+
+
+def test_orders_of_the_browser_go_to_a_team_that_nobody_follows(
+    server: Odoo, tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is made once, for the probe's user, and Odoo chooses it for that user's orders by itself."""
+    path = configured(server, tmp_path, tag, "browser_order_create")
+    assert setup(path, "--apply") == 0
+    assert f"made     the sales team of setup-probe-{tag}" in capsys.readouterr().out
+    assert setup(path, "--apply") == 0
+    assert "Everything is there; nothing was changed." in capsys.readouterr().out
+    admin = server.admin()
+    user = Connection(server.url, server.database, f"setup-probe-{tag}", PASSWORD)
+    customer = admin.named("res.partner", "ref", f"SETUP-CUSTOMER-{tag}")
+    order = user.call("sale.order", "create", {"partner_id": customer})
+    (row,) = admin.call("sale.order", "read", [order], fields=["team_id"])
+    admin.call("sale.order", "unlink", [order])
+    followers = [("res_model", "=", "crm.team"), ("res_id", "=", row["team_id"][0])]
+    assert row["team_id"][1] == "Quaywatch"
+    assert admin.call("mail.followers", "search_count", followers) == 0
 
 
 def test_a_key_is_made_kept_and_replaced(

@@ -168,6 +168,8 @@ class FakeAdmin:
 def _fits(key: int, row: Record, name: str, operator: str, value: Any) -> bool:
     models = {1: RULES, 2: "ir.actions.server"}
     own = key if name == "id" else models[row["model_id"]] if name == "model_id.model" else row.get(name, False)
+    if isinstance(own, list):
+        return value in own
     return bool(own == value) if operator in ("=", "child_of") else bool(own in value)
 
 

@@ -15,6 +15,7 @@ from probes.odoo_setup import (
     SALESMAN,
     SEEING,
     STOCK_USER,
+    TEAM,
     USER,
     Account,
     Flow,
@@ -32,7 +33,7 @@ from tests.unit.probes.fake_admin import GROUPS, RULES, STOCK, FakeAdmin
 from tests.unit.probes.versions import VERSIONS
 
 GOODS: dict[str, Any] = {"partner": "CUSTOMER", "product": "PALLET"}
-PROBE = Account("the probe's user", "probe", Secret("pw"), (USER, SALESMAN), sees_rules=True)
+PROBE = Account("the probe's user", "probe", Secret("pw"), (USER, SALESMAN), sees_rules=True, own_team=True)
 WANTED = Preparation(
     accounts=(PROBE, Account("the janitor", "janitor@acme.example", Secret("pw"), JANITOR)),
     partners=("CUSTOMER",),
@@ -102,6 +103,18 @@ async def test_the_right_to_see_rules_is_to_read_them(version: int, models: int)
     assert "on_webhook" in only(odoo, "ir.rule", "name", SEEING)["domain_force"]
 
 
+async def test_a_user_in_a_team_stays_there() -> None:
+    """Its own is made only for one without any, and nobody else is in it."""
+    odoo = FakeAdmin(19)
+    odoo.tables["res.users"] = {7: {"login": "probe", "group_ids": [1, 2], "email": "probe@acme.example"}}
+    odoo.tables["crm.team"] = {3: {"name": "Europe", "member_ids": [5, 7]}}
+    await prepared(odoo)
+    assert list(odoo.tables["crm.team"]) == [3]
+    odoo.tables["crm.team"][3]["member_ids"] = [5]
+    await prepared(odoo)
+    assert only(odoo, "crm.team", "name", TEAM)["member_ids"] == [7]
+
+
 async def test_without_rules_there_is_no_right_to_see_them() -> None:
     """Where the module is not installed nothing is made for it."""
     odoo = FakeAdmin(19, has_rules=False)
@@ -115,7 +128,7 @@ async def test_a_user_gets_what_it_lacks(version: int) -> None:
     """Groups and an address are added, what it has stays, its password too."""
     odoo = FakeAdmin(version)
     odoo.tables["res.users"] = {7: {"login": "probe", odoo.groups_field: [1, 99], "email": False}}
-    (told,) = await prepared(odoo, Preparation((replace(PROBE, sees_rules=False),), (), ()))
+    (told,) = await prepared(odoo, Preparation((replace(PROBE, sees_rules=False, own_team=False),), (), ()))
     assert (told.state, told.note) == (State.MADE, f"the group {SALESMAN}, an e-mail address")
     assert odoo.tables["res.users"][7][odoo.groups_field] == [1, 99, 2]
     assert "password" not in odoo.tables["res.users"][7]
@@ -191,7 +204,7 @@ async def test_a_group_that_is_not_there_is_told() -> None:
     """Without its module a group does not exist, and the user is not made without it."""
     odoo = FakeAdmin(19)
     odoo.tables["ir.model.data"].clear()
-    (told,) = await prepared(odoo, Preparation((replace(PROBE, sees_rules=False),), (), ()))
+    (told,) = await prepared(odoo, Preparation((replace(PROBE, sees_rules=False, own_team=False),), (), ()))
     assert (told.state, told.note) == (State.BY_HAND, f"there is no group {USER}: is its module installed?")
 
 
