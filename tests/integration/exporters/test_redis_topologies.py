@@ -156,24 +156,24 @@ async def test_a_failover_shows(
     The cut-off replica says meanwhile how long it has heard nothing.
     """
     up, epoch = ("redis.sentinel.master.up", PRIMARY), ("redis.sentinel.master.config_epoch", PRIMARY)
+    link = ("redis.replication.link.up",)
     async with connected(at_home) as watching, connected(replica) as following:
-        reading = partial(read, SENTINEL, watching)
+        reading, follows = partial(read, SENTINEL, watching), partial(read, REPLICATION, following)
+        # One that has never followed is not chosen.
+        await eventually(follows, lambda found: found.get(link) == 1)
         before = await eventually(reading, lambda found: found["redis.sentinel.master.slaves", PRIMARY] == 1)
         assert before[up] == 1
         # Down is what it says for seconds only, by its link at first.
         falling = asyncio.ensure_future(eventually(reading, lambda found: found[up] == 0))
         await asyncio.to_thread(services.stop, flavour)
-        cut = await eventually(
-            lambda: read(REPLICATION, following),
-            lambda found: found.get(("redis.replication.link.up",)) == 0,
-        )
+        cut = await eventually(follows, lambda found: found.get(link) == 0)
         assert cut["redis.replication.link.down.duration",] >= 0
         assert ("redis.replication.link.last_io.age",) not in cut
         redis_versions.let_fail_over(at_home)
         assert (await falling)["redis.sentinel.masters",] == 1
         # A Sentinel that tries to connect anew takes its primary for well until it cannot.
         await eventually(reading, lambda found: found[up] == 1 and found[epoch] > before[epoch])
-        leads = await read(REPLICATION, following)
+        leads = await follows()
     assert leads["redis.replication.is_replica",] == 0
 
 
@@ -210,7 +210,7 @@ async def test_a_queue_of_a_cluster_is_read_where_it_is(nodes: tuple[Redis, ...]
 
 async def test_a_node_asks_for_one_right_more(nodes: tuple[Redis, ...], read: Read) -> None:
     """The right to INFO is not enough in a Cluster, and the documented one is."""
-    command(nodes[0], "ACL", "SETUSER", "watcher", "on", ">pass", "+ping", "+info")
+    command(nodes[0], "ACL", "SETUSER", "watcher", "reset", "on", ">pass", "+ping", "+info")
     async with connected(nodes[0], "watcher", "pass") as driver:
         with pytest.raises(PermissionDeniedError):
             await read(CLUSTER, driver)
