@@ -263,7 +263,7 @@ def _replica_age() -> str:
 
 
 def _no_standby() -> str:
-    """Primaries from which standbys should stream, and none does; a standby that passes nothing on is another matter."""
+    """Primaries from which standbys should stream, and none does; a standby that passes nothing on is none."""
     expected, streaming, is_standby = (
         f"max by (environment, target) (<postgresql.replication.{name})"
         for name in ("standbys.expected>", 'standbys>{state="streaming"}', "receiver.connected>")
