@@ -112,7 +112,7 @@ async def test_a_shipment_is_booked_and_cancelled(carrier: Carrier) -> None:
         ("label", False),
         ("book", True),
     ]
-    assert [mark.rpartition("/")[0] for mark in carrier.booked] == ["quaywatch/acme-eu/carrier_label"]
+    assert [mark.rsplit("/", 2)[0] for mark in carrier.booked] == ["quaywatch/acme-eu/carrier_label"]
     assert carrier.shipments == {}
 
 
