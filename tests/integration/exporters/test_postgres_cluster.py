@@ -60,6 +60,7 @@ select sum(s.calls) >= 2, sum(s.temp_blks_written)
  where r.rolname = 'quaywatch' and s.query like '%pg_stat_statements(%'
 """
 _GATE = "select count(*) from pg_locks where locktype = 'advisory' and objid = 3 and "
+_END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'acme'"
 _OURS = "select count(*) from pg_stat_activity where application_name = 'quaywatch'"
 _COMMITS = "postgresql.transaction.commits"
 
@@ -150,6 +151,7 @@ async def test_an_archiver_that_fails_says_so_with_its_backlog(
 ) -> None:
     """Row 12: failing now, files waiting; mended, both are over, and the failures stay counted."""
     cluster = await connect(server)
+    sql(server, "alter system set archive_command = 'false'; select pg_reload_conf()")
     sql(server, "create table if not exists filler (); select pg_switch_wal()")
     state, backlog = postgres_archiver.EXPORTER, postgres_archive_backlog.EXPORTER
     failing = ("postgresql.archiver.failing",)
@@ -238,6 +240,8 @@ async def test_counters_start_where_statistics_were_reset(server: Postgres, conn
 async def test_a_vacuum_shows_while_it_runs(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:
     """By hand, of one table, and how far it is; it is no holder of the horizon."""
     cluster = await connect(server)
+    # A vacuum goes on for a while when whoever began it is gone.
+    assert until(lambda: not sql(server, _END), within=60)
     sql(server, "update orders set state = 6", "acme")
     slowly = "set vacuum_cost_delay = 20; set vacuum_cost_limit = 20; vacuum orders;"
     with session(server, slowly, "acme", "odoo-7"):

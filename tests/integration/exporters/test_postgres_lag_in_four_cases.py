@@ -5,6 +5,7 @@ What such a number says is asked for beside it, so that each test shows the diff
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,7 +16,7 @@ import pytest
 from exporters import postgres_databases
 from exporters.postgres_replication import EXPORTER, Memory, Options
 from sandbox import faults
-from sandbox.parts.postgres import PRIMARY, STANDBY, sql
+from sandbox.parts.postgres import PRIMARY, STANDBY, sql, start_standby
 from sandbox.process import until
 
 Reading = dict[tuple[str, ...], Any]
@@ -43,14 +44,28 @@ _GIVE_UP_AFTER = 3
 @pytest.fixture(scope="module")
 def following(pair: Any) -> Any:
     """The pair, where either side gives up a silent line after three seconds instead of sixty."""
+    _hurry(pair)
+    return pair
+
+
+def _hurry(pair: Any) -> None:
     for server, side in ((pair.primary, "sender"), (pair.standby, "receiver")):
         sql(server, f"alter system set wal_{side}_timeout = '{_GIVE_UP_AFTER}s'; select pg_reload_conf()")
-    return pair
+
+
+def _follow_again(pair: Any) -> None:
+    """A standby that was promoted before is a standby again."""
+    if sql(pair.standby, "select pg_is_in_recovery()") == "f":
+        pair.services.stop(STANDBY)
+        shutil.rmtree(pair.services.state / STANDBY)
+        assert start_standby(pair.services, pair, None) == pair.standby
+        _hurry(pair)
 
 
 @pytest.fixture
 async def complete(following: Any, connect: Any, read: Read, eventually: Read) -> Callable[[], Awaitable[Reading]]:
     """Reads the standby, which by now has replayed a commit of a moment ago, with one memory."""
+    _follow_again(following)
     reading = partial(read, EXPORTER, await connect(following.standby), state=Memory())
     sql(following.primary, "update orders set state = state + 1", "acme")
     there = sql(following.primary, "select pg_current_wal_insert_lsn()")
