@@ -19,6 +19,8 @@ from .odoo_pickings import EXPORTER as ODOO_PICKINGS
 from .odoo_queue import EXPORTER as ODOO_QUEUE
 from .odoo_queue_channels import EXPORTER as ODOO_QUEUE_CHANNELS
 from .odoo_rpc_business import EXPORTER as ODOO_RPC_BUSINESS
+from .odoo_rpc_crons import EXPORTER as ODOO_RPC_CRONS
+from .odoo_rpc_messages import EXPORTER as ODOO_RPC_MESSAGES
 from .odoo_rpc_modules import EXPORTER as ODOO_RPC_MODULES
 from .odoo_rpc_queue import EXPORTER as ODOO_RPC_QUEUE
 from .odoo_sessions import EXPORTER as ODOO_SESSIONS
@@ -99,6 +101,8 @@ EXPORTERS: tuple[Exporter[Any, Any, Any], ...] = (
     ODOO_RPC_QUEUE,
     ODOO_RPC_BUSINESS,
     ODOO_RPC_MODULES,
+    ODOO_RPC_CRONS,
+    ODOO_RPC_MESSAGES,
     TRAEFIK_EDGE,
     TLS_EXPIRY,
     HTTP_CHECK,

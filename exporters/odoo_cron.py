@@ -186,10 +186,10 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
         return
     notes_failures = "failure_count" in there["ir_cron"]
     crons = await session.fetch(CRONS if notes_failures else CRONS_14)
-    for sample in _crons(crons, options, memory):
+    for sample in samples_of(crons, options, memory):
         yield sample
     if notes_failures:
-        for sample in _failures(crons, options, memory):
+        for sample in failures_of(crons, options, memory):
             yield sample
     if there["ir_cron_trigger"]:
         for sample in _triggers(await session.fetch(TRIGGERS, options.overdue_after)):
@@ -201,8 +201,8 @@ async def collect(session: Postgres, options: Options, memory: Memory) -> AsyncI
     yield SKIPPED(int(modules["skipped"]))
 
 
-def _crons(crons: Sequence[Row], options: Options, memory: Memory) -> Iterator[Sample]:
-    """What every version knows of its crons."""
+def samples_of(crons: Sequence[Row], options: Options, memory: Memory) -> Iterator[Sample]:
+    """What every version knows of its crons; each row is one, as `CRONS` has it."""
     active = [cron for cron in crons if cron["active"]]
     yield ACTIVE(len(active))
     yield INACTIVE(sum(not cron["active"] and cron["idle"] is not None for cron in crons))
@@ -231,8 +231,8 @@ def _named(active: Sequence[Row], options: Options) -> Iterator[Sample]:
             yield SUCCESS_AGE(max(0.0, *successes), name)
 
 
-def _failures(crons: Sequence[Row], options: Options, memory: Memory) -> Iterator[Sample]:
-    """Who fails, and who was switched off over it."""
+def failures_of(crons: Sequence[Row], options: Options, memory: Memory) -> Iterator[Sample]:
+    """Who fails, and who was switched off over it, where failures are noted."""
     failing = [cron for cron in crons if cron["active"] and cron["failures"]]
     yield FAILING(len(failing))
     counts = _by_name(failing, "failures", sum)
@@ -272,28 +272,28 @@ def _shown(
         yield metric(combine(rest), _OTHER)
 
 
+OF_CRONS = (
+    ACTIVE,
+    INACTIVE,
+    SKIPPED,
+    LAST_RUN,
+    OVERDUE,
+    OVERDUE_LONGEST,
+    OVERDUE_AGE,
+    FAILING,
+    FAILURES,
+    FAILING_LONGEST,
+    SWITCHED_OFF,
+    RUN_AGE,
+    SUCCESS_AGE,
+    FOUND,
+)
+"""What the crons themselves tell, whichever way they are read."""
+
 EXPORTER: Exporter[Postgres, Options, Memory] = Exporter(
     name="odoo_cron",
     reads=TargetKind.POSTGRES,
-    metrics=(
-        ACTIVE,
-        INACTIVE,
-        SKIPPED,
-        LAST_RUN,
-        OVERDUE,
-        OVERDUE_LONGEST,
-        OVERDUE_AGE,
-        FAILING,
-        FAILURES,
-        FAILING_LONGEST,
-        SWITCHED_OFF,
-        RUN_AGE,
-        SUCCESS_AGE,
-        FOUND,
-        TRIGGERS_LATE,
-        TRIGGERS_LONGEST,
-        TIMED_OUT,
-    ),
+    metrics=(*OF_CRONS, TRIGGERS_LATE, TRIGGERS_LONGEST, TIMED_OUT),
     options=Options,
     collect=collect,
     state=Memory,

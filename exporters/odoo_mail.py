@@ -55,7 +55,8 @@ MAIL_14 = _MAIL.replace(":failure_type", "null::text").replace(
 )
 """Where the planned time is a text, and the type of a failure is not noted."""
 
-_FAILED = "exception"
+FAILED = "exception"
+STATES = ("outgoing", FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
         return
     notes_type = "failure_type" in there
     rows = await session.fetch(MAIL if notes_type else MAIL_14)
-    for sample in backlog(rows, ("outgoing", _FAILED), BACKLOG, OLDEST):
+    for sample in backlog(rows, STATES, BACKLOG, OLDEST):
         yield sample
-    failed = [row for row in rows if notes_type and row["state"] == _FAILED]
+    failed = [row for row in rows if notes_type and row["state"] == FAILED]
     for failure_type, mails in records_by("failure_type", failed).items():
         yield FAILURES(mails, failure_type)
 

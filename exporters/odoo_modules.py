@@ -37,8 +37,9 @@ select state, count(*) as modules, max(latest_version) filter (where name = 'bas
  group by 1
 """
 
-_INSTALLED = "installed"
-_WAITING = ("to install", "to upgrade", "to remove")
+INSTALLED_STATE = "installed"
+WAITING_STATES = ("to install", "to upgrade", "to remove")
+"""While a module is in one of these, Odoo runs no crons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
     if not (await columns(session, "ir_module_module"))["ir_module_module"]:
         return
     rows = {row["state"]: row for row in await session.fetch(STATES)}
-    yield INSTALLED(rows[_INSTALLED]["modules"] if _INSTALLED in rows else 0)
-    for state in _WAITING:
+    yield INSTALLED(rows[INSTALLED_STATE]["modules"] if INSTALLED_STATE in rows else 0)
+    for state in WAITING_STATES:
         yield WAITING(rows[state]["modules"] if state in rows else 0, state.replace(" ", "_"))
     for row in rows.values():
         if row["version"]:

@@ -12,6 +12,7 @@ from quaywatch.errors import ParseError, VersionError
 Domain = list[Any]
 
 _ASKED_OF_USER_SINCE = 18
+_FORMATTED_SINCE = 19
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -54,12 +55,31 @@ async def oldest_age(odoo: Odoo, model: str, domain: Domain, moment: str, *, new
     rows: Sequence[dict[str, Any]] = await odoo.call(
         model, "search_read", domain=domain, fields=[moment], order=order, limit=1
     )
-    return _age(rows[0][moment], model, moment) if rows else None
+    return max(0.0, since(rows[0][moment], model, moment)) if rows else None
 
 
-def _age(text: Any, model: str, moment: str) -> float:
+def since(text: Any, model: str, moment: str) -> float:
+    """How many seconds ago the field ``moment`` says that something was; less than 0 for what is still to be.
+
+    Raises:
+        ParseError: when the field holds no time.
+    """
     try:
         then = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
         raise ParseError(f"{model}.{moment} of a record that was asked for is no time") from error
-    return max(0.0, (datetime.now(UTC) - then).total_seconds())
+    return (datetime.now(UTC) - then).total_seconds()
+
+
+async def groups(odoo: Odoo, model: str, domain: Domain, by: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """How many records (``__count``) there are of each combination of values of the fields ``by``.
+
+    Raises:
+        TargetError: when Odoo does not answer.
+    """
+    fields = list(by)
+    if await odoo.version() >= _FORMATTED_SINCE:
+        found = await odoo.call(model, "formatted_read_group", domain=domain, groupby=fields, aggregates=["__count"])
+    else:
+        found = await odoo.call(model, "read_group", domain=domain, fields=fields, groupby=fields, lazy=False)
+    return list(found)

@@ -6,13 +6,12 @@ less cost where the database can be reached. It goes through an Odoo worker: whe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from quaywatch.contract import Exporter, Kind, Metric, Odoo, Sample, TargetKind
 
-from .odoo_rpc import Domain, ago, fields_of, oldest_age
+from .odoo_rpc import Domain, ago, fields_of, groups, oldest_age
 
 LIVE = Metric("odoo.rpc.queue.live", Kind.UPDOWN, "{job}", "Jobs that are neither done nor cancelled.")
 JOBS = Metric(
@@ -24,10 +23,24 @@ OLDEST = Metric(
     "s",
     "How long the oldest pending job could have run already, by the agent's clock. Absent when none is due.",
 )
+STUCK = Metric(
+    "odoo.rpc.queue.stuck.age",
+    Kind.GAUGE,
+    "s",
+    "How long the oldest job is enqueued or started already, by the agent's clock. Absent when there is none.",
+    ("state",),
+)
+FAILED = Metric(
+    "odoo.rpc.queue.failed.recent", Kind.GAUGE, "{job}", "Failed jobs that were started within the last hour."
+)
+RETRYING = Metric(
+    "odoo.rpc.queue.retrying", Kind.UPDOWN, "{job}", "Live jobs that were tried before and are tried again."
+)
 
 _MODEL = "queue.job"
 _STATES = ("wait_dependencies", "pending", "enqueued", "started", "failed")
-_FORMATTED_SINCE = 19
+_SINCE = {"enqueued": "date_enqueued", "started": "date_started"}
+_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +52,27 @@ async def collect(odoo: Odoo, _options: Options, _state: None) -> AsyncIterator[
     """The queue of the database, as far as this user may see it."""
     if not await fields_of(odoo, _MODEL):
         return
-    groups = await _groups(odoo)
-    yield LIVE(sum(group["__count"] for group in groups))
-    for group in groups:
+    found = await groups(odoo, _MODEL, [("state", "in", list(_STATES))], ["channel", "state"])
+    yield LIVE(sum(group["__count"] for group in found))
+    for group in found:
         yield JOBS(group["__count"], group["channel"] or "", group["state"])
     ages = [age for age in (await _planned(odoo), await _unplanned(odoo)) if age is not None]
     if ages:
         yield OLDEST(max(ages))
+    async for sample in _troubles(odoo):
+        yield sample
 
 
-async def _groups(odoo: Odoo) -> Sequence[dict[str, Any]]:
-    """Counts by channel and state."""
-    domain: Domain = [("state", "in", list(_STATES))]
-    by = ["channel", "state"]
-    if await odoo.version() >= _FORMATTED_SINCE:
-        groups = await odoo.call(_MODEL, "formatted_read_group", domain=domain, groupby=by, aggregates=["__count"])
-    else:
-        groups = await odoo.call(_MODEL, "read_group", domain=domain, fields=by, groupby=by, lazy=False)
-    return list(groups)
+async def _troubles(odoo: Odoo) -> AsyncIterator[Sample]:
+    """Jobs that are taken up and do not end, fail, or are tried again."""
+    for state, moment in _SINCE.items():
+        taken = await oldest_age(odoo, _MODEL, [("state", "=", state), (moment, "!=", False)], moment)
+        if taken is not None:
+            yield STUCK(taken, state)
+    recent: Domain = [("state", "=", "failed"), ("date_started", ">=", ago(_HOUR))]
+    yield FAILED(await odoo.call(_MODEL, "search_count", recent))
+    again: Domain = [("state", "in", [state for state in _STATES if state != "failed"]), ("retry", ">", 0)]
+    yield RETRYING(await odoo.call(_MODEL, "search_count", again))
 
 
 async def _planned(odoo: Odoo) -> float | None:
@@ -70,7 +86,7 @@ async def _unplanned(odoo: Odoo) -> float | None:
 EXPORTER: Exporter[Odoo, Options, None] = Exporter(
     name="odoo_rpc_queue",
     reads=TargetKind.ODOO,
-    metrics=(LIVE, JOBS, OLDEST),
+    metrics=(LIVE, JOBS, OLDEST, STUCK, FAILED, RETRYING),
     options=Options,
     collect=collect,
     state=lambda: None,

@@ -46,7 +46,8 @@ select state,
 SMS = _SMS.replace(":failure_type", "failure_type")
 SMS_14 = _SMS.replace(":failure_type", "error_code")
 
-_FAILED = "error"
+FAILED = "error"
+STATES = ("outgoing", "process", FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,9 @@ async def collect(session: Postgres, _options: Options, _state: None) -> AsyncIt
     if not there:
         return
     rows = await session.fetch(SMS if "failure_type" in there else SMS_14)
-    for sample in backlog(rows, ("outgoing", "process", _FAILED), BACKLOG, OLDEST):
+    for sample in backlog(rows, STATES, BACKLOG, OLDEST):
         yield sample
-    failed = [row for row in rows if row["state"] == _FAILED]
+    failed = [row for row in rows if row["state"] == FAILED]
     for failure_type, messages in records_by("failure_type", failed).items():
         yield FAILURES(messages, failure_type)
 

@@ -52,9 +52,9 @@ def all_probes() -> dict[str, Probe[Any, Any]]:
 
 
 def all_metrics() -> tuple[Metric, ...]:
-    """The catalogue: what the agent says of itself, then what each exporter reads."""
+    """The catalogue: what the agent says of itself, then what each exporter reads; once, if two read it."""
     read = (metric for exporter in all_exporters().values() for metric in exporter.metrics)
-    return (*runtime_catalogue.METRICS, *export_catalogue.METRICS, *read)
+    return tuple(dict.fromkeys((*runtime_catalogue.METRICS, *export_catalogue.METRICS, *read)))
 
 
 def collected(builtin: Iterable[R], group: str, record_type: type[R], found: Iterable[EntryPoint]) -> dict[str, R]:

@@ -1,15 +1,19 @@
-"""A role that holds what one exporter declares, and nothing else; and visits as that role."""
+"""A role that holds what one exporter declares, and nothing else; and visits as that role, or as Odoo's own admin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
 from quaywatch.contract import Exporter, Grant
+from quaywatch.drivers.odoo import OdooServer
 from quaywatch.drivers.postgres import PostgresAddress, PostgresCluster
 from quaywatch.secret import Secret
 from sandbox.parts.postgres import Postgres, sql
+from sandbox.world import World
+from tests.integration.probes.support import address
 
 Reading = dict[tuple[str, ...], Any]
 Read = Callable[..., Any]
@@ -50,3 +54,24 @@ async def visited(
             return found
     finally:
         await cluster.close()
+
+
+@asynccontextmanager
+async def administrator(world: World, database: str) -> AsyncIterator[OdooServer]:
+    """Odoo over its RPC as its admin, who sees everything."""
+    odoo = getattr(world, database)
+    server = OdooServer(address(odoo, login=odoo.admin_login, password=Secret(odoo.admin_password)))
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def assert_same(found: Reading, expected: Reading, exporter: Exporter[Any, Any, Any]) -> None:
+    """Two ways of reading agree on what this exporter's metrics say, on ages within 100 s."""
+    names = {metric.name for metric in exporter.metrics}
+    wanted = {key: value for key, value in expected.items() if key[0] in names}
+    assert found.keys() == wanted.keys(), sorted(found.keys() ^ wanted.keys())
+    for key, value in wanted.items():
+        apart = 100 if key[0].endswith((".age", ".longest")) else 0
+        assert abs(found[key] - value) <= apart, (key, found[key], value)

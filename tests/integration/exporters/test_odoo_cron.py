@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from exporters import odoo_rpc_crons
 from exporters.odoo_cron import EXPORTER, Memory, Options
 from sandbox.parts.postgres import sql
 from sandbox.world import World
-from tests.integration.exporters.narrow import Read, Reading, visited
+from tests.integration.exporters.narrow import Read, Reading, administrator, assert_same, visited
 
 PARTS = ("odoo14", "odoo19")
 _MARK = "exporter-test"
@@ -78,6 +79,21 @@ async def test_overdue_crons_and_a_skipped_database(database: str, world: World,
     assert 0 <= found["odoo.cron.last_run.age",] <= 70
     assert found["odoo.cron.skipped",] == 1
     assert (("odoo.cron.failing",) in found) == (database == "odoo19")
+
+
+async def test_rpc_tells_the_same_of_crons(database: str, world: World, read: Read) -> None:
+    """Row 31: where there is no SQL the late, failing and switched off ones and the skipping are told all the same."""
+    put(world, database, "late", late=_YEARS, idle=90_000)
+    put(world, database, "off", active=False, late=_YEARS)
+    if database == "odoo19":
+        put(world, database, "broken")
+        fails(world, "broken", 400, "4000 days")
+    options = Options(top=1000, named=(f"{_MARK} late", "nobody"))
+    async with administrator(world, database) as odoo:
+        found = await read(odoo_rpc_crons.EXPORTER, odoo, options)
+    assert found["odoo.cron.overdue.age", f"{_MARK} late"] > 0
+    assert found["odoo.cron.skipped",] == 1
+    assert_same(found, await reading(world, database, read, options), odoo_rpc_crons.EXPORTER)
 
 
 async def test_without_waiting_modules_nothing_is_skipped(world: World, read: Read) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from exporters import odoo_edi, odoo_mail, odoo_sms
+from exporters import odoo_edi, odoo_mail, odoo_rpc_messages, odoo_sms
 from quaywatch.contract import Exporter
 from sandbox.parts.postgres import sql
 from sandbox.world import World
-from tests.integration.exporters.narrow import Read, Reading, visited
+from tests.integration.exporters.narrow import Read, Reading, administrator, assert_same, visited
 
 PARTS = ("odoo14", "odoo19")
 _FAR = 2_000_000_000
@@ -64,6 +64,21 @@ def filled(statement: str, **parts: str) -> str:
     return statement
 
 
+def put_mail(world: World, database: str) -> None:
+    """Mail that waits, is planned for tomorrow, failed and was sent."""
+    later = f"{_NOW} + interval '1 day'"
+    parts = {"column": ", failure_type", "none": ", null", "smtp": ", 'mail_smtp'", "later": later}
+    if database == "odoo14":
+        parts = {"column": "", "none": "", "smtp": "", "later": f"to_char({later}, 'YYYY-MM-DD HH24:MI:SS')"}
+    sql(world.postgres, filled(_MAIL, **parts), database)
+
+
+def put_text_messages(world: World, database: str) -> None:
+    """Text messages that wait, failed and were sent."""
+    column = "error_code" if database == "odoo14" else "failure_type"
+    sql(world.postgres, filled(_SMS, column=column), database)
+
+
 def more(found: Reading, before: Reading, metric: str) -> dict[str, float]:
     """What of a metric was added since; others leave mail of their own in the shared database."""
     added = {key[1]: value - before.get(key, 0) for key, value in found.items() if key[0] == metric}
@@ -73,11 +88,7 @@ def more(found: Reading, before: Reading, metric: str) -> dict[str, float]:
 async def test_mail_waits_and_fails(database: str, world: World, read: Read) -> None:
     """Row 32: what is planned for tomorrow does not wait, what was sent is not counted, times are UTC."""
     before = await visited(odoo_mail.EXPORTER, world.postgres, database, read)
-    later = f"{_NOW} + interval '1 day'"
-    parts = {"column": ", failure_type", "none": ", null", "smtp": ", 'mail_smtp'", "later": later}
-    if database == "odoo14":
-        parts = {"column": "", "none": "", "smtp": "", "later": f"to_char({later}, 'YYYY-MM-DD HH24:MI:SS')"}
-    sql(world.postgres, filled(_MAIL, **parts), database)
+    put_mail(world, database)
     found = await visited(odoo_mail.EXPORTER, world.postgres, database, read)
     assert more(found, before, "odoo.mail.backlog") == {"outgoing": 1, "exception": 1}
     assert found["odoo.mail.oldest.age", "outgoing"] == pytest.approx(4000 * _DAY, abs=100)
@@ -88,13 +99,25 @@ async def test_mail_waits_and_fails(database: str, world: World, read: Read) -> 
 async def test_text_messages_wait_and_fail(database: str, world: World, read: Read) -> None:
     """Row 32: the same of text messages."""
     before = await visited(odoo_sms.EXPORTER, world.postgres, database, read)
-    column = "error_code" if database == "odoo14" else "failure_type"
-    sql(world.postgres, filled(_SMS, column=column), database)
+    put_text_messages(world, database)
     found = await visited(odoo_sms.EXPORTER, world.postgres, database, read)
     assert more(found, before, "odoo.sms.backlog") == {"outgoing": 1, "error": 1}
     assert ("odoo.sms.backlog", "process") in found
     assert more(found, before, "odoo.sms.failures") == {"sms_credit": 1}
     assert found["odoo.sms.oldest.age", "outgoing"] == pytest.approx(4000 * _DAY, abs=100)
+
+
+async def test_rpc_tells_the_same_of_messages(database: str, world: World, read: Read) -> None:
+    """Row 32: where there is no SQL mail and text messages are told all the same."""
+    put_mail(world, database)
+    put_text_messages(world, database)
+    async with administrator(world, database) as odoo:
+        found = await read(odoo_rpc_messages.EXPORTER, odoo)
+    mail, messages = [
+        await visited(exporter, world.postgres, database, read) for exporter in (odoo_mail.EXPORTER, odoo_sms.EXPORTER)
+    ]
+    assert found["odoo.mail.backlog", "exception"] >= 1
+    assert_same(found, {**mail, **messages}, odoo_rpc_messages.EXPORTER)
 
 
 @pytest.mark.parametrize("database", ["odoo14"], indirect=True)

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from exporters import odoo_rpc_business, odoo_rpc_modules, odoo_rpc_queue, odoo_web
+from exporters import (
+    odoo_rpc_business,
+    odoo_rpc_crons,
+    odoo_rpc_messages,
+    odoo_rpc_modules,
+    odoo_rpc_queue,
+    odoo_web,
+)
 from quaywatch.drivers.odoo import OdooServer
 from quaywatch.errors import PermissionDeniedError
 from quaywatch.secret import Secret
@@ -23,6 +30,15 @@ from tests.integration.probes.support import address
 
 PARTS = ("odoo14", "odoo19")
 _MARK = "exporter-test"
+_YEARS = 4000 * 86_400
+_IN_TROUBLE = f"""
+set session_replication_role = replica;
+update queue_job set state = 'started', date_started = (now() at time zone 'utc') - interval '4000 days'
+ where uuid = '{_MARK}-1';
+update queue_job set state = 'failed', date_started = (now() at time zone 'utc') - interval '10 minutes'
+ where uuid = '{_MARK}-2';
+update queue_job set retry = 2 where uuid = '{_MARK}-3';
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -83,10 +99,22 @@ async def test_a_planned_job_is_due_from_its_time_on(case: Case, admin: OdooServ
     assert 60 <= (await read(odoo_rpc_queue.EXPORTER, admin))["odoo.rpc.queue.oldest.age",] < 160
 
 
-async def test_who_may_not_see_the_queue_gets_an_error(salesman: OdooServer, read: Read) -> None:
-    """A queue that may not be read is not an empty one."""
+async def test_jobs_in_trouble_show(case: Case, admin: OdooServer, world: World, read: Read) -> None:
+    """Row 29: one that was started years ago and does not end, one that failed just now, one that is tried again."""
+    before = await read(odoo_rpc_queue.EXPORTER, admin)
+    jobs.put_pending(world.postgres, case.name, mark=_MARK, count=3, ahead=3600)
+    sql(world.postgres, _IN_TROUBLE, case.name)
+    found = await read(odoo_rpc_queue.EXPORTER, admin)
+    assert found["odoo.rpc.queue.stuck.age", "started"] == pytest.approx(_YEARS, abs=100)
+    for metric in ("odoo.rpc.queue.failed.recent", "odoo.rpc.queue.retrying"):
+        assert found[metric,] == before[metric,] + 1
+
+
+@pytest.mark.parametrize("module", [odoo_rpc_queue, odoo_rpc_crons, odoo_rpc_messages])
+async def test_who_may_not_see_it_gets_an_error(module: Any, salesman: OdooServer, read: Read) -> None:
+    """What may not be read is not empty."""
     with pytest.raises(PermissionDeniedError):
-        await read(odoo_rpc_queue.EXPORTER, salesman)
+        await read(module.EXPORTER, salesman)
 
 
 async def test_who_sees_only_his_own_orders_gets_an_error(salesman: OdooServer, read: Read) -> None:
@@ -128,18 +156,32 @@ async def _own(salesman: OdooServer, server: Odoo, mark: str) -> int:
 
 
 async def test_a_database_of_another_version_shows(case: Case, admin: OdooServer, world: World, read: Read) -> None:
-    """Row 31: as Odoo ships them code and database agree; a base that differs shows, which keeps crons from running."""
+    """Row 31: as Odoo ships them code and database agree; a base that differs shows, which keeps crons from running.
+
+    So does a module that waits, which keeps them from it, too.
+    """
     version = "update ir_module_module set latest_version = '{}' where name = 'base'"
-    found = await read(odoo_rpc_modules.EXPORTER, admin)
-    assert found == {("odoo.rpc.modules.skewed",): 0, ("odoo.rpc.base.skewed",): 0}
+    state = "update ir_module_module set state = '{}' where name = 'website'"
+    assert await read(odoo_rpc_modules.EXPORTER, admin) == _modules(skewed=0, waiting=0)
     now = "select latest_version from ir_module_module where name = 'base'"
     as_it_was = sql(world.postgres, now, case.name).strip()
-    sql(world.postgres, version.format("1.0"), case.name)
+    sql(world.postgres, version.format("1.0") + ";" + state.format("to upgrade"), case.name)
     try:
         found = await read(odoo_rpc_modules.EXPORTER, admin)
     finally:
-        sql(world.postgres, version.format(as_it_was), case.name)
-    assert found == {("odoo.rpc.modules.skewed",): 1, ("odoo.rpc.base.skewed",): 1}
+        sql(world.postgres, version.format(as_it_was) + ";" + state.format("uninstalled"), case.name)
+    assert found == _modules(skewed=1, waiting=1)
+
+
+def _modules(*, skewed: int, waiting: int) -> Reading:
+    """What there is to say of modules, with the base alone skewed, and upgrades alone waiting."""
+    return {
+        ("odoo.rpc.modules.skewed",): skewed,
+        ("odoo.rpc.base.skewed",): skewed,
+        ("odoo.modules.waiting", "to_install"): 0,
+        ("odoo.modules.waiting", "to_upgrade"): waiting,
+        ("odoo.modules.waiting", "to_remove"): 0,
+    }
 
 
 async def test_a_web_server_that_is_well(case: Case, salesman: OdooServer, read: Read) -> None:

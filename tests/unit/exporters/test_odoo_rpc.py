@@ -9,12 +9,21 @@ from typing import Any
 
 import pytest
 
-from exporters import odoo_rpc_business, odoo_rpc_modules, odoo_rpc_queue, odoo_web
+from exporters import (
+    odoo_rpc_business,
+    odoo_rpc_crons,
+    odoo_rpc_messages,
+    odoo_rpc_modules,
+    odoo_rpc_queue,
+    odoo_web,
+)
 from exporters.odoo_rpc import oldest_age
 from quaywatch.contract import Browser, Exporter, Odoo, Value
 from quaywatch.errors import ConfigError, ConnectError, DeadlineError, FaultError, ParseError, VersionError
 
 Read = Callable[..., Awaitable[dict[tuple[str, ...], Value]]]
+
+_WHAT = ("install", "upgrade", "remove")
 
 
 @dataclass
@@ -89,7 +98,10 @@ class CannedOdoo:
         return self.answers[key]
 
 
-@pytest.mark.parametrize("exporter", [odoo_rpc_queue.EXPORTER, odoo_rpc_business.EXPORTER], ids=lambda e: e.name)
+_OF_MODULES = [odoo_rpc_queue.EXPORTER, odoo_rpc_business.EXPORTER, odoo_rpc_messages.EXPORTER]
+
+
+@pytest.mark.parametrize("exporter", _OF_MODULES, ids=lambda e: e.name)
 async def test_without_the_modules_there_is_nothing(exporter: Exporter[Any, Any, Any], read: Read) -> None:
     """No sample, no error; and nothing is read unless it is turned on."""
     assert await read(exporter, CannedOdoo()) == {}
@@ -103,11 +115,14 @@ async def test_the_queue_is_grouped_as_the_version_does(major: int, method: str,
         {"channel": "root", "state": "pending", "__count": 4},
         {"channel": False, "state": "failed", "__count": 1},
     ]
-    odoo = CannedOdoo({method: groups, "search_read": []}, {"queue.job": frozenset({"state"})}, major)
+    answers = {method: groups, "search_read": [], "search_count": 0}
+    odoo = CannedOdoo(answers, {"queue.job": frozenset({"state"})}, major)
     assert await read(odoo_rpc_queue.EXPORTER, odoo) == {
         ("odoo.rpc.queue.live",): 5,
         ("odoo.rpc.queue.jobs", "root", "pending"): 4,
         ("odoo.rpc.queue.jobs", "", "failed"): 1,
+        ("odoo.rpc.queue.failed.recent",): 0,
+        ("odoo.rpc.queue.retrying",): 0,
     }
 
 
@@ -195,18 +210,53 @@ async def test_without_a_health_page_the_login_page_is_visited_from_then_on(read
 
 async def test_code_of_another_version_than_the_database_is_skew(read: Read) -> None:
     """Each module counts, and the base apart, without which no cron runs; the exporter is off until it is turned on."""
-    rows = [
-        {"name": "base", "latest_version": "19.0.1.3", "installed_version": "19.0.1.3"},
-        {"name": "stock", "latest_version": "19.0.1.1", "installed_version": "19.0.1.2"},
+    rows: list[dict[str, Any]] = [
+        {"name": "base", "state": "installed", "latest_version": "19.0.1.3", "installed_version": "19.0.1.3"},
+        {"name": "stock", "state": "installed", "latest_version": "19.0.1.1", "installed_version": "19.0.1.2"},
+        {"name": "sale", "state": "to install", "latest_version": False, "installed_version": "19.0.1.2"},
     ]
     odoo = CannedOdoo({"search_read": rows})
     assert not odoo_rpc_modules.EXPORTER.on
-    assert await read(odoo_rpc_modules.EXPORTER, odoo) == {
+    waiting = {("odoo.modules.waiting", f"to_{what}"): int(what == "install") for what in _WHAT}
+    assert await read(odoo_rpc_modules.EXPORTER, odoo) == waiting | {
         ("odoo.rpc.modules.skewed",): 1,
         ("odoo.rpc.base.skewed",): 0,
     }
     rows[0]["installed_version"] = "19.0.1.4"
-    assert await read(odoo_rpc_modules.EXPORTER, odoo) == {
+    assert await read(odoo_rpc_modules.EXPORTER, odoo) == waiting | {
         ("odoo.rpc.modules.skewed",): 2,
         ("odoo.rpc.base.skewed",): 1,
     }
+
+
+async def test_crons_of_an_old_odoo_may_have_no_call_left(read: Read) -> None:
+    """Row 31: such a one is switched off in truth; and before 18 no failures are noted, which are absent, not 0."""
+    times = {"nextcall": "2020-01-01 00:00:00", "lastcall": "2019-12-31 00:00:00"}
+    crons = [
+        {"id": 1, "cron_name": "Mail", "active": True, "numbercall": -1, **times},
+        {"id": 2, "cron_name": "Once", "active": True, "numbercall": 0, **times},
+    ]
+    fields = frozenset({"cron_name", "active", "nextcall", "lastcall", "numbercall"})
+    odoo = CannedOdoo({"search_read": crons, "search_count": 0}, {"ir.cron": fields}, 14)
+    found = await read(odoo_rpc_crons.EXPORTER, odoo)
+    counted = {key[0]: value for key, value in found.items() if len(key) == 1 and not key[0].endswith(("age", "est"))}
+    assert counted == {
+        "odoo.cron.active": 1,
+        "odoo.cron.inactive": 1,
+        "odoo.cron.overdue": 1,
+        "odoo.cron.skipped": 0,
+    }
+
+
+@pytest.mark.parametrize(("major", "calls"), [(14, 1), (19, 2)])
+async def test_a_planned_mail_waits_since_its_time(major: int, calls: int, read: Read) -> None:
+    """Row 32: before 16 the planned time is a text, and tells no age."""
+    groups = [{"state": "outgoing", "__count": 2}]
+    record = {"create_date": "2020-01-01 00:00:00", "scheduled_date": "2019-01-01 00:00:00"}
+    answers = {"read_group": groups, "formatted_read_group": groups, "search_read": [record]}
+    odoo = CannedOdoo(answers, {"mail.mail": frozenset({"state"})}, major)
+    found = await read(odoo_rpc_messages.EXPORTER, odoo)
+    assert found["odoo.mail.backlog", "outgoing"] == 2
+    assert found["odoo.mail.backlog", "exception"] == 0
+    assert ("odoo.mail.oldest.age", "exception") not in found
+    assert len([asked for asked in odoo.asked if asked[1] == "search_read"]) == calls
