@@ -1,7 +1,5 @@
 """Whether the versions of Odoo's code are those of the database, over Odoo's RPC: only the server knows its code.
 
-It also tells which modules wait, as `odoo_modules` does by SQL; with both on, a tenant tells it twice.
-
 Off until it is turned on: before version 16 the target's user must be in the group Administration / Access Rights, from
 then on any user will do. While the base differs, Odoo runs none of the database's crons and says so in its log alone.
 """
@@ -15,7 +13,7 @@ from typing import Any
 
 from quaywatch.contract import Exporter, Kind, Metric, Odoo, Sample, TargetKind
 
-from .odoo_modules import INSTALLED_STATE, WAITING, WAITING_STATES
+from .odoo_modules import INSTALLED_STATE, WAITING_STATES
 
 SKEWED = Metric(
     "odoo.rpc.modules.skewed",
@@ -28,6 +26,13 @@ BASE_SKEWED = Metric(
     Kind.GAUGE,
     "",
     "1 while the base of the server's code has another version than the database, so that no cron runs, else 0.",
+)
+WAITING = Metric(
+    "odoo.rpc.modules.waiting",
+    Kind.UPDOWN,
+    "{module}",
+    "Modules that wait to be installed, upgraded or removed, by state. 0 in all of them when nothing is under way.",
+    ("state",),
 )
 
 _MODEL = "ir.module.module"

@@ -178,9 +178,9 @@ def _modules(*, skewed: int, waiting: int) -> Reading:
     return {
         ("odoo.rpc.modules.skewed",): skewed,
         ("odoo.rpc.base.skewed",): skewed,
-        ("odoo.modules.waiting", "to_install"): 0,
-        ("odoo.modules.waiting", "to_upgrade"): waiting,
-        ("odoo.modules.waiting", "to_remove"): 0,
+        ("odoo.rpc.modules.waiting", "to_install"): 0,
+        ("odoo.rpc.modules.waiting", "to_upgrade"): waiting,
+        ("odoo.rpc.modules.waiting", "to_remove"): 0,
     }
 
 

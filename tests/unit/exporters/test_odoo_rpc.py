@@ -217,7 +217,7 @@ async def test_code_of_another_version_than_the_database_is_skew(read: Read) -> 
     ]
     odoo = CannedOdoo({"search_read": rows})
     assert not odoo_rpc_modules.EXPORTER.on
-    waiting = {("odoo.modules.waiting", f"to_{what}"): int(what == "install") for what in _WHAT}
+    waiting = {("odoo.rpc.modules.waiting", f"to_{what}"): int(what == "install") for what in _WHAT}
     assert await read(odoo_rpc_modules.EXPORTER, odoo) == waiting | {
         ("odoo.rpc.modules.skewed",): 1,
         ("odoo.rpc.base.skewed",): 0,
