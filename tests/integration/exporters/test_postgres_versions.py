@@ -57,6 +57,11 @@ create table heartbeat (ts timestamptz);
 insert into heartbeat values (now());
 grant select (ts) on heartbeat to quaywatch;
 """
+_ARCHIVED_NEVER = """
+alter system set archive_command = 'false';
+select pg_reload_conf();
+select pg_stat_reset_shared('archiver');
+"""
 _DOOMED = """
 alter system set max_slot_wal_keep_size = '1GB';
 select pg_reload_conf();
@@ -200,6 +205,7 @@ async def test_a_busy_primary_shows_everything_on_every_version(
     cluster = await connect(server)
     assert cluster.version // 10_000 == major
     expected = _expected(major)
+    sql(server, _ARCHIVED_NEVER + _WRITTEN)
     with ExitStack() as stack:
         stack.enter_context(session(server, _HOLDING, "acme", "odoo-7"))
         assert until(lambda: bool(sql(server, _HELD, "acme")), within=30)
