@@ -186,7 +186,10 @@ async def test_paused_replay_ages_while_more_arrives(
 async def test_a_standby_that_replays_late_on_purpose_delays_a_commit(
     complete: Read, following: Any, connect: Any, read: Read, eventually: Read
 ) -> None:
-    """Row 4: the primary tells how long the last commit took to be replayed there, and that it was flushed sooner."""
+    """Row 4: the primary tells how long the last commit took to be replayed there, and that it was flushed sooner.
+
+    In bytes each of the four stages is told, in seconds each of the three that a standby answers.
+    """
     primary = await connect(following.primary)
 
     async def after_a_commit() -> Reading:
@@ -197,9 +200,16 @@ async def test_a_standby_that_replays_late_on_purpose_delays_a_commit(
     try:
         there = await eventually(after_a_commit, lambda reading: reading.get(_DELAY, 0) >= 1)
         assert there["postgresql.replication.standby.delay", STANDBY, "flush"] < there[_DELAY]
+        assert _stages(there, "lag") == {"sent", "write", "flush", "replay"}
+        assert _stages(there, "delay") == {"write", "flush", "replay"}
     finally:
         sql(following.standby, "alter system reset recovery_min_apply_delay; select pg_reload_conf()")
     await eventually(complete, lambda reading: (reading[_BACKLOG], _AGE in reading) == (0.0, False))
+
+
+def _stages(reading: Reading, what: str) -> set[str]:
+    """The stages that the primary tells of its standby."""
+    return {key[2] for key in reading if key[:2] == (f"postgresql.replication.standby.{what}", STANDBY)}
 
 
 async def test_a_promoted_standby_is_a_primary_of_the_next_timeline(

@@ -68,7 +68,7 @@ async def test_large_tables_lead_and_the_rest_is_other(server: Postgres, connect
 
 
 async def test_dead_rows_show_with_their_table(server: Postgres, connect: Any, read: Read, eventually: Read) -> None:
-    """What an update left behind is counted until a vacuum comes, whatever locks the table."""
+    """Row 15: what an update left behind is counted until a vacuum comes, and sizes are, whatever locks the table."""
     sql(server, "update orders set state = 1 where id <= 20000", "acme")
     dead = ("postgresql.table.rows.dead", "public.orders")
 
