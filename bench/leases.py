@@ -188,6 +188,8 @@ class Trial:
                 self.begun.append((time.time(), fault))
                 faults.append(asyncio.create_task(_FAULTS[fault](self)))
         await asyncio.gather(*faults)
+        # What nobody ran is reported with the next tick that somebody runs.
+        await asyncio.sleep(3 * every)
         return self._told(ticks)
 
     def _leader(self) -> Contender | None:
