@@ -206,7 +206,7 @@ async def test_nothing_goes_blind_while_the_leases_are_away(server: Postgres, se
         await eventually(lambda: len(watching()) == 1, within=WITHIN)
 
 
-SHORT = Plan(ticks=16, every=1.5, ttl=4.5, faults={1: "kill", 6: "failover", 9: "cut"})
+SHORT = Plan(ticks=16, every=1.5, ttl=3.6, faults={1: "kill", 6: "failover", 9: "cut"})
 
 
 async def test_every_tick_is_run_or_missed_and_none_twice_unsaid(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ async def test_every_tick_is_run_or_missed_and_none_twice_unsaid(tmp_path: Path)
     assert cut.run >= 3
 
 
-STRICT = Plan(ticks=12, every=1.0, ttl=3.0, faults={1: "cut"}, fail_open=False, cut=3.0)
+STRICT = Plan(ticks=10, every=1.5, ttl=3.0, faults={1: "cut"}, fail_open=False, cut=3.0)
 
 
 async def test_who_is_told_to_stop_shares_no_tick(tmp_path: Path) -> None:
