@@ -76,6 +76,7 @@ def _kept(levels: Levels) -> tuple[Panel, ...]:
             description="Part of the runs of 30 days that were to be and told whether the flow works; of the others"
             " nothing is known, and they count as good.",
             width=6,
+            steps=NOT_PROMISED,
             queries=now(recorded(f"quaywatch:flow_measured:ratio{PERIOD}", FLOW), FLOWS),
         ),
         budget_left(width=6, height=5),
