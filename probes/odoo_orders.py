@@ -189,12 +189,13 @@ async def sweep_orders(odoo: Odoo, order: SweepOrder) -> Swept:
     cutoff = await server_time(odoo) - timedelta(seconds=order.older_than)
     old: Domain = [(MARK, "=like", _escaped(order.prefix) + "%"), ("create_date", "<", cutoff.strftime(_TIME))]
     undone = await _sweep_each(odoo, [*old, ("state", "!=", "cancel")], order, _Undoing(_cancelled, lambda _: 1))
+    user = janitor or odoo
+    lasting = await _lasting(user, old)
     erased = 0
     if janitor is not None:
-        lasting = await _lasting(janitor, old)
         erasing = _Undoing(_cancelled_and_erased, lambda found: len(found.pickings) + 1)
         erased = await _sweep_each(janitor, [*old, ("id", "not in", lasting)], order, erasing)
-    residue, permanent = await _left(janitor or odoo, old)
+    residue, permanent = await _left(user, old, len(lasting))
     return Swept(undone=undone, erased=erased, residue=residue, permanent=permanent)
 
 
@@ -247,14 +248,14 @@ async def _lasting(odoo: Odoo, old: Domain) -> list[int]:
     return ids
 
 
-async def _left(odoo: Odoo, old: Domain) -> tuple[int, int]:
-    """How many old records are there that could be erased, and how many that cannot."""
+async def _left(odoo: Odoo, old: Domain, lasting: int) -> tuple[int, int]:
+    """How many old records are there that could be erased, and how many that cannot: so many orders, and deliveries."""
     there = await odoo.call(ORDER, "search_count", old)
     if "picking_ids" not in await odoo.fields(ORDER):
         return there, 0
     there += await odoo.call(PICKING, "search_count", _through_order(old))
     validated = [*_through_order(old), ("state", "=", "done")]
-    permanent = len(await _lasting(odoo, old)) + await odoo.call(PICKING, "search_count", validated)
+    permanent = lasting + await odoo.call(PICKING, "search_count", validated)
     return there - permanent, permanent
 
 

@@ -187,14 +187,12 @@ def _answers(url: str) -> bool:
         return bool(answer.status == 200)
 
 
-def step(**takes: Any) -> Probe[Any, Any]:
-    """A probe of one step, which does nothing but take its time, or end in an error."""
+def step() -> Probe[Any, Any]:
+    """A probe of one step, which does nothing but take its time."""
 
     async def run(_driver: Any, _options: Any, tx: Transaction) -> None:
         async with tx.step("wait"):
-            await asyncio.sleep(takes.get("seconds", 1.0))
-            if "error" in takes:
-                raise takes["error"]
+            await asyncio.sleep(1.0)
 
     return Probe(
         name="order_wait",
